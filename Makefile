@@ -67,11 +67,11 @@ clean:
 # A stamp is younger than what it was installed from: the second `make` installs nothing.
 $(VENV)/.installed: pyproject.toml constraints.txt scripts/venv
 	@scripts/venv $(VENV) $(PYTHON)
-	@$(PIP_INSTALL) --editable '.[embedded,kafka]'
+	@scripts/announce $(VENV) 150 $(PIP_INSTALL) --editable '.[embedded,kafka]'
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	@$(PIP_INSTALL) --group dev
+	@scripts/announce $(VENV) 850 $(PIP_INSTALL) --group dev
 	@touch $@
 
 # What a user's worker with the oldest Celery has, and nothing of ours: the agent in it needs nothing else.

@@ -15,7 +15,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import redis
-import structlog
 
 from demo import fleet, kafka, past
 from demo.history import HistoryWriter
@@ -35,7 +34,7 @@ PREFIX = "demo:"
 ROUND_SECONDS = 5.0
 PACK_SECONDS = 60.0
 
-log = structlog.get_logger("demo")
+log = logs.get_logger("demo")
 
 
 class NotOurs(Exception):

@@ -37,9 +37,9 @@ def run(port: int | None, *, seed: int, incident_in: float) -> None:
             logs.configure("auto", "info")
             output, mark = Output(), secrets.token_hex(16)
             with preflight.lock(home, mark):
-                supervisor = Supervisor(
-                    embedded.server_role(home), _roles(port, terminal=output.terminal), mark, output
-                )
+                supervisor = Supervisor(embedded.server_role(home), _roles(port, output), mark, output)
+                if output.terminal:
+                    output.line("monitor", "starting Redis, an invented shop and web: a few seconds")
                 welcome = Welcome(host, port, output, incident_in, token_file.ensure(home))
                 supervisor.run(lambda: embedded.responds(embedded.socket_path(home)), welcome.look)
 
@@ -98,18 +98,18 @@ class Welcome:
         base = readiness.base_url(self._host, self._port)
         url = f"{base}/{PAGE}"
         lines = [
-            "DEMO DATA: a made-up shop, in a Redis of its own that ends with it. Nothing is being watched.",
+            "DEMO DATA of an invented shop. Nothing is being watched.",
             f"open {link(base, self._token)}",
-            "     (for one use within 10 minutes)",
-            f"an incident begins {self._incident_in:g} s after the start; ninety days of the past come meanwhile",
+            "     (works once, within 10 minutes)",
+            f"in {self._incident_in:g} s an incident begins; until then the past is written",
             "Ctrl-C ends everything",
         ]
         for line in lines if self._output.terminal else lines[:1]:
             self._output.event("demo.ready", line, url=url, seconds=round(time.monotonic() - self._started_at, 1))
 
 
-def _roles(port: int, *, terminal: bool) -> list[Role]:
-    said: Mapping[str, str] = {"PYTHONUNBUFFERED": "1", **({"MONITOR_LOG_FORMAT": "console"} if terminal else {})}
+def _roles(port: int, output: Output) -> list[Role]:
+    said: Mapping[str, str] = {"PYTHONUNBUFFERED": "1", **output.environment}
     return [
         Role("demo", (sys.executable, "-m", "demo.present"), said),
         Role("web", (sys.executable, "-m", "monitor", "web", "--host", HOST, "--port", str(port)), said),

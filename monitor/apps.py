@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.apps import AppConfig, apps
+from django.conf import settings
+from django.core import checks
 
 
 class MonitorConfig(AppConfig):  # type: ignore[misc]
@@ -16,7 +20,7 @@ class MonitorConfig(AppConfig):  # type: ignore[misc]
     verbose_name = "Health monitor"
 
     def ready(self) -> None:
-        """Install the probes and the dashboard. Django calls this method when all applications are loaded."""
+        """Install the probes, the dashboard and the system check. Django calls this method when all apps are loaded."""
         from monitor.api import wrapper  # noqa: PLC0415 - Django's handlers need loaded applications
 
         wrapper.install()
@@ -24,3 +28,13 @@ class MonitorConfig(AppConfig):  # type: ignore[misc]
             from monitor.dashboard import admin_site  # noqa: PLC0415 - the admin needs loaded applications
 
             admin_site.install()
+        checks.register(check_urls, checks.Tags.urls)
+
+
+def check_urls(**_: Any) -> list[checks.CheckMessage]:
+    """Return the warnings about URLs of the monitor that other views of the project answer. A Django system check."""
+    if not getattr(settings, "ROOT_URLCONF", None):
+        return []
+    from monitor.dashboard import system_checks  # noqa: PLC0415 - not needed in a project's workers
+
+    return system_checks.check_urls(settings.ROOT_URLCONF)

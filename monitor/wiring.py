@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import structlog
 from pydantic import SecretStr, ValidationError
 
 from monitor.agent.identity import Identity
@@ -33,6 +32,7 @@ from monitor.config import (
 )
 from monitor.config.keys import COMMON_CHANNEL_KEYS, COMMON_CHECK_KEYS
 from monitor.executor import ProcessExecutor
+from monitor.lib import logs
 from monitor.lib.redaction import scrub
 from monitor.lib.redis_pool import connection_pool
 from monitor.lib.redis_urls import is_redis
@@ -48,7 +48,7 @@ from monitor.store.retention import Retention
 
 CHECK_PROCESS = "monitor.checks.process"
 
-log = structlog.get_logger("monitor.alerts")
+log = logs.get_logger("monitor.alerts")
 
 
 @dataclass(frozen=True)
@@ -147,11 +147,10 @@ def build_executor(config: Config) -> ProcessExecutor:
 def build_sender(spec: ChannelSpec) -> Send:
     """Return the function that renders a notice with the channel's templates and sends it."""
     channel = CHANNELS.build(spec.kind, spec.options)
-    title, body = spec.title or text.DEFAULT_TITLE, spec.body or text.DEFAULT_BODY
 
     def send(notice: Notice) -> DeliveryFailure | None:
         try:
-            channel.send(notice, text.render(notice, title, body), spec.timeout_seconds)
+            channel.send(notice, text.render(notice, spec.title, spec.body), spec.timeout_seconds)
         except Permanent as failure:
             return DeliveryFailure(failure.reason, permanent=True)
         except Temporary as failure:

@@ -20,7 +20,6 @@ from celery import signals
 from monitor.agent import beacon_places, instrumentation
 from monitor.agent.instrumentation import safely
 from monitor.agent.liveness import OFF, STARTING, LivenessSample
-from monitor.agent.protocol import HEARTBEAT
 
 if TYPE_CHECKING:
     from monitor.agent.settings import AgentSettings
@@ -29,7 +28,9 @@ log = logging.getLogger("monitor.agent")
 
 _instrumented: WeakSet[Any] = WeakSet()
 _excluded: WeakSet[Any] = WeakSet()
-_TASK_LOGGERS = ("celery.worker.strategy", "celery.app.trace")
+# Loggers of Celery that write lines for each task. The last two write at level debug.
+_TASK_LOGGERS = ("celery.worker.strategy", "celery.app.trace", "celery.worker.request", "celery.pool")
+_OWN_TASKS = "monitor.tasks."
 _state = {"connected": False, "any_app": False}
 
 
@@ -55,9 +56,22 @@ def exclude(app: Any) -> None:
 
 
 def _should_log(record: logging.LogRecord) -> bool:
-    """Return False for Celery's INFO lines about heartbeats, which would fill the worker's log."""
+    """Return False for Celery's lines about the monitor's tasks up to level INFO, which would fill the worker's log."""
+    if record.levelno > logging.INFO:
+        return True
     data = getattr(record, "data", None)
-    return record.levelno > logging.INFO or not isinstance(data, dict) or data.get("name") != HEARTBEAT
+    if isinstance(data, dict):
+        return not str(data.get("name")).startswith(_OWN_TASKS)
+    # "Task accepted" has the name of the task as argument; "TaskPool: Apply" has a tuple that begins with the name, as
+    # text.
+    arguments = record.args if isinstance(record.args, tuple) else ()
+    return not any(each.lstrip("[(\"'").startswith(_OWN_TASKS) for each in arguments[:2] if isinstance(each, str))
+
+
+def _filter_logs(**_: Any) -> None:
+    """Add the filter to Celery's loggers. A process of a prefork pool that is spawned needs it too."""
+    for name in _TASK_LOGGERS:
+        logging.getLogger(name).addFilter(_should_log)
 
 
 def _should_instrument(app: Any) -> bool:
@@ -68,6 +82,7 @@ def _connect_signals() -> None:
     if not _state["connected"]:
         _state["connected"] = True
         signals.worker_init.connect(_worker_init, weak=False)
+        signals.worker_process_init.connect(_filter_logs, weak=False)
         signals.celeryd_after_setup.connect(_after_setup, weak=False)
         signals.worker_shutting_down.connect(_shutting_down, weak=False)
         signals.worker_shutdown.connect(_shutdown, weak=False)
@@ -114,8 +129,7 @@ def _worker_init(sender: Any, **_: Any) -> None:
     instrumentation.use_settings(app, agent_settings)
     instrumentation.begin_instance(str(sender.hostname))
     _register(app)
-    for name in _TASK_LOGGERS:
-        logging.getLogger(name).addFilter(_should_log)
+    _filter_logs()
     app.steps["consumer"].add(AgentStep)
 
 

@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 from urllib.parse import unquote
 
-import structlog
 from pydantic import ConfigDict, SecretStr
 
 from monitor.alerts.text import Text
+from monitor.lib import logs
 from monitor.lib.redaction import MASK, scrub
 from monitor.model.checks import Notice
 
-log = structlog.get_logger(__name__)
+log = logs.get_logger(__name__)
 
 _WEB_SCHEMES = ("http", "https")
 # A shorter secret is not masked: it may occur in a text by chance, so that masking would only make the text unreadable.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from monitor.alerts.registry import CHANNELS
-from monitor.alerts.text import DEFAULT_BODY, DEFAULT_TITLE, LABEL, NAMES
+from monitor.alerts.text import DEFAULT_BODY, DEFAULT_BODY_RESOLVED, DEFAULT_TITLE, LABEL, NAMES
 from monitor.plugins.reference import page, table
 
 _HEAD = """\
@@ -37,6 +37,12 @@ sign. Any other name is an error of the configuration. The default of `title`, t
 
 ```text
 {DEFAULT_BODY}```
+
+In `resolved`, the first line of the default of `body` is:
+
+```text
+{DEFAULT_BODY_RESOLVED.partition(chr(10))[0]}
+```
 """
 
 

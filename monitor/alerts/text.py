@@ -39,14 +39,16 @@ _FIRST_MOMENT, _LAST_MOMENT = 1e9, 1e11
 
 DEFAULT_TITLE = "[$kind] $headline"
 
-DEFAULT_BODY = """\
-$status since $since ($duration), was $was
+_FIELDS = """\
 reason: $reason
 message: $message
 labels: $labels
 data: $data
 notice: $id
 """
+DEFAULT_BODY = "$status since $since ($duration), was $was\n" + _FIELDS
+# In `resolved`, $since is the time at which the failure began, and not the time since which the check is ok.
+DEFAULT_BODY_RESOLVED = "$status again, was $was: the failure began at $since and lasted $duration\n" + _FIELDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +60,15 @@ class Text:
 
 
 def render(notice: Notice, title: str | None = None, body: str | None = None) -> Text:
-    """Return the text of a notice. ``title`` and ``body`` are templates, by default the default templates.
+    """Return the text of a notice. ``title`` and ``body`` are templates, by default those for the notice's kind.
 
     The templates must be valid: :func:`template_problem` must return None for them.
     """
+    default_body = DEFAULT_BODY_RESOLVED if notice.kind is NoticeKind.RESOLVED else DEFAULT_BODY
     values = _TemplateValues(_field_values(notice), notice.labels)
     rendered_title = Template(title or DEFAULT_TITLE).substitute(values)
     # The title becomes the subject of a mail. A line break in it would begin another header.
-    return Text(" ".join(rendered_title.split()), Template(body or DEFAULT_BODY).substitute(values))
+    return Text(" ".join(rendered_title.split()), Template(body or default_body).substitute(values))
 
 
 def as_json(notice: Notice, text: Text) -> dict[str, Any]:

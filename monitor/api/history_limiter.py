@@ -10,9 +10,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import structlog
-
 from monitor.api.refresher import Refresher
+from monitor.lib import logs
 from monitor.ports.store import Store, StoreUnavailable
 
 TIMEOUT_SECONDS = 0.5
@@ -22,7 +21,7 @@ SLOTS = 2
 QUEUE_SECONDS = 0.5
 """Time for which one request waits while all slots are taken. While it waits, other requests are refused at once."""
 
-log = structlog.get_logger("monitor.api")
+log = logs.get_logger("monitor.api")
 
 
 class Busy(Exception):

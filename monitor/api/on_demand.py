@@ -6,9 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-import structlog
-
 from monitor.api.reader import ReaderConnection
+from monitor.lib import logs
 from monitor.model.alerts import AlertsOverview
 from monitor.ports.store import Store
 
@@ -21,7 +20,7 @@ EVERY_SECONDS = 1.0
 FRESH_SECONDS = 5.0
 """Age of the state of alerting above which a request does not get it."""
 
-log = structlog.get_logger("monitor.api")
+log = logs.get_logger("monitor.api")
 T = TypeVar("T")
 
 

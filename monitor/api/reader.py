@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
-import structlog
-
+from monitor.lib import logs
 from monitor.model.checks import State
 from monitor.ports.store import StateStore, Store
 
@@ -16,7 +15,7 @@ RESYNC_SECONDS = 2.0
 RESYNC_SIZE = 250
 """Number of known states in one of these reads."""
 
-log = structlog.get_logger("monitor.api")
+log = logs.get_logger("monitor.api")
 
 
 class ReaderConnection:

@@ -10,10 +10,9 @@ import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-import structlog
-
 from monitor.api.on_demand import PeriodicValue, RequestedAlerts
 from monitor.api.reader import ReaderConnection, Resync
+from monitor.lib import logs
 from monitor.model.checks import State
 from monitor.ports.history import HistoryBounds
 from monitor.ports.store import Store, StoreUnavailable
@@ -26,7 +25,7 @@ The thread may wait for something else, such as a name server.
 REACHES_EVERY_SECONDS = 5.0
 """Interval at which the bounds of the history are read."""
 
-log = structlog.get_logger("monitor.api")
+log = logs.get_logger("monitor.api")
 
 
 @dataclass(frozen=True, slots=True)

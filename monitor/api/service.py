@@ -6,8 +6,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import structlog
-
 from monitor.api import history_limiter
 from monitor.api.access import Access
 from monitor.api.history_limiter import HistoryReadLimiter
@@ -17,6 +15,7 @@ from monitor.api.render import Renderer
 from monitor.api.roster import RosterReader
 from monitor.config import Config, ConfigError, loading
 from monitor.credentials.used_codes import UsedCodes
+from monitor.lib import logs
 from monitor.ports.store import Store, StoreUnavailable
 from monitor.project import discovery
 from monitor.store.redis.store import RedisStore
@@ -24,7 +23,7 @@ from monitor.store.redis.store import RedisStore
 TIMEOUT_SECONDS = 1.0
 """Time limit of one read of the refresher, for which no probe waits. On a busy machine a read may need this time."""
 
-log = structlog.get_logger("monitor.api")
+log = logs.get_logger("monitor.api")
 _building = threading.Lock()
 _services: list[Service] = []
 

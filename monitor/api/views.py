@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import structlog
 from django.db.transaction import non_atomic_requests
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from monitor.api.service import service
 from monitor.api.targets import Target
+from monitor.lib import logs
 
-log = structlog.get_logger("monitor.api")
+log = logs.get_logger("monitor.api")
 
 
 @csrf_exempt  # type: ignore[untyped-decorator]

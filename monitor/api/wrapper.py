@@ -88,9 +88,9 @@ def _attach(handler: Any) -> ProbeRouter:
     try:
         router = ProbeRouter(mounts.discover(getattr(handler, "urlconf", settings.ROOT_URLCONF)))
     except Exception as error:  # noqa: BLE001 - a URLconf may raise anything; Django reports it with the first page
-        import structlog  # noqa: PLC0415 - saves 4 MB in a project's workers, which have this app too
+        from monitor.lib import logs  # noqa: PLC0415 - saves 4 MB in a project's workers, which have this app too
 
-        structlog.get_logger("monitor.api").warning("probes.not_mounted", error=f"{type(error).__name__}: {error}")
+        logs.get_logger("monitor.api").warning("probes.not_mounted", error=f"{type(error).__name__}: {error}")
         router = ProbeRouter((), retry_at=time.monotonic() + RETRY_SECONDS)
     handler._monitor_router = router
     return router

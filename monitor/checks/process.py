@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from monitor.checks.registry import KINDS, warm_up
+from monitor.lib import logs
 from monitor.model.checks import NO_PAST, Outcome, Past
 
 MODULE = "module="
@@ -27,7 +28,11 @@ def prepare(names: Iterable[str]) -> None:
     Each name is the name of a kind, or ``module=NAME`` for a module. Without this function, each check process would
     import the user's modules within the timeout of its check. An import that takes longer than the timeout would then
     keep the check from ever running.
+
+    In a process tree of the monitor, log records have the monitor's format and level, whatever the settings of the
+    project are.
     """
+    logs.configure_as_parent()
     if os.environ.get("DJANGO_SETTINGS_MODULE"):
         import django  # noqa: PLC0415
 
@@ -37,6 +42,7 @@ def prepare(names: Iterable[str]) -> None:
             _import(name.removeprefix(MODULE))
         else:
             warm_up(name)
+    logs.configure_as_parent()  # again, because the imported modules may have configured logging
 
 
 def run(kind: str, options: Mapping[str, Any], timeout_seconds: float, past: Past = NO_PAST) -> Outcome:

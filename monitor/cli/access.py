@@ -8,7 +8,6 @@ import webbrowser
 from pathlib import Path
 
 import click
-import structlog
 
 from monitor.cli.config_loading import read_or_exit
 from monitor.cli.data_dir import data_dir_of, data_dir_option
@@ -16,12 +15,13 @@ from monitor.cli.options import config_option
 from monitor.config import Config
 from monitor.credentials import signed, token_file
 from monitor.credentials.token_file import TokenUnusable
+from monitor.lib import logs
 from monitor.lib.own_files import belongs_to_another
 
 PAGE = "admin/monitoring/"
 _ADDRESS = "web-address"
 
-log = structlog.get_logger("monitor.web")
+log = logs.get_logger("monitor.web")
 
 
 def provide_token(config: Config, directory: Path) -> str | None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import structlog
 
 from monitor import wiring
 from monitor.cli.config_loading import load_or_exit, problems_text
@@ -72,7 +71,7 @@ def _log_defaults(settings: Config) -> None:
     logs.configure(settings.log_format, settings.log_level)
     hint = "no group is configured, so defaults are used; to watch another group, set KAFKA_GROUP and its source: "
     hint += "KAFKA_BROKERS or PROMETHEUS_URL"
-    structlog.get_logger("monitor.sidecar").warning(
+    logs.get_logger("monitor.sidecar").warning(
         "sidecar.defaults_taken", **probe_environment.OLDER_PROBE_DEFAULTS, hint=hint
     )
 
@@ -112,7 +111,7 @@ def _run_roles(settings: Config, host: str, port: int) -> None:
     output = Output()
     try:
         address, port = preflight.listen_address(host, port)
-        environment = {"PYTHONUNBUFFERED": "1"} | ({"MONITOR_LOG_FORMAT": "console"} if output.terminal else {})
+        environment = {"PYTHONUNBUFFERED": "1", **output.environment}
         commands = [("monitor.sidecar", address, str(port)), ("monitor", "worker"), ("monitor", "beat")]
         roles = [Role(_role_name(words), (sys.executable, "-m", *words), environment) for words in commands]
         Supervisor(None, roles, secrets.token_hex(16), output).run(lambda: True, lambda: None)

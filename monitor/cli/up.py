@@ -63,7 +63,8 @@ def up(host: str | None, port: int | None, data_dir: Path | None, redis_url: str
             if settings.project is None:
                 standalone.read_or_create(directory)  # now, so that all roles read the same project name
             server = embedded.server_role(directory) if embedded_directories else None
-            supervisor = Supervisor(server, _roles(host, port, terminal=output.terminal), mark, output)
+            supervisor = Supervisor(server, _roles(host, port, output), mark, output)
+            _announce(output, server is not None, directory)
             token = provide_token(settings, directory)
             first_snapshot = FirstSnapshot(address, port, supervisor, output, started_at=started_at, token=token)
             storage = StorageGuard(embedded.socket_path(directory), output) if embedded_directories else None
@@ -143,7 +144,7 @@ class FirstSnapshot:
         readiness_text = "ready" if view.ready else "running, but not ready"
         text = [f"{readiness_text} after {took_seconds} s: {len(view.checks)} checks observed"]
         text += [f"  {name}: {status}" for name, status in view.not_ok.items()]
-        text += [f"open {self._page(base)}", f"     {base}/api/health/ready/", "Ctrl-C ends everything"]
+        text += [*self._page(base), f"JSON: {base}/api/health/detailed/", "Ctrl-C ends everything"]
         for line in text if self._output.terminal else ["; ".join(text[:1])]:
             self._output.event(
                 "up.ready",
@@ -154,10 +155,13 @@ class FirstSnapshot:
                 seconds=took_seconds,
             )
 
-    def _page(self, base: str) -> str:
+    def _page(self, base: str) -> list[str]:
         if self._token is None:
-            return f"{base}/{PAGE}"
-        return f"{link(base, self._token)}  (works once, within 10 minutes; for a new link: monitor open)"
+            return [f"open {base}/{PAGE}"]
+        return [
+            f"open {link(base, self._token)}",
+            "     (works once, within 10 minutes; `monitor open` prints a new link)",
+        ]
 
     def _warn(self, view: readiness.ReadinessView | None) -> None:
         reasons = [f"{name} {exits}" for name, exits in self._supervisor.exited_children.items()]
@@ -169,9 +173,22 @@ class FirstSnapshot:
         self._output.event("up.no_snapshot", text, reasons=reasons)
 
 
-def _roles(host: str, port: int, *, terminal: bool) -> list[Role]:
+def _announce(output: Output, has_server: bool, directory: Path) -> None:
+    """Print what starts now, and how long it takes. Only on a terminal: a log has the events of the roles."""
+    if output.terminal:
+        server = f"Redis (its data is in {_short(directory)}), " if has_server else ""
+        output.line("monitor", f"starting {server}worker, beat and web")
+        output.line("monitor", "the first results follow in a few seconds")
+
+
+def _short(directory: Path) -> str:
+    """Return a path relative to the working directory, if it is below it."""
+    return str(directory.relative_to(Path.cwd())) if directory.is_relative_to(Path.cwd()) else str(directory)
+
+
+def _roles(host: str, port: int, output: Output) -> list[Role]:
     monitor_command = (sys.executable, "-m", "monitor")
-    environment = {"PYTHONUNBUFFERED": "1", "MONITOR_LOG_FORMAT": "console"} if terminal else {"PYTHONUNBUFFERED": "1"}
+    environment = {"PYTHONUNBUFFERED": "1", **output.environment}
     commands = {
         "worker": ("worker",),
         "beat": ("beat",),

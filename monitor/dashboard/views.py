@@ -7,13 +7,15 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.template import Context, Engine, Template
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch, get_script_prefix, get_urlconf, reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
+from monitor.api import mounts, targets
 from monitor.api.access import RefusalReason, cookie_name
 from monitor.api.assets import policy, serve
 from monitor.api.guard import is_authorised
@@ -105,8 +107,10 @@ def _api() -> str | None:
     """
     try:
         return str(reverse("monitor:live")).rstrip("/").removesuffix("live")
-    except NoReverseMatch:
-        return None
+    except NoReverseMatch:  # also if the project includes the API below a namespace of its own
+        found = mounts.discover(get_urlconf() or settings.ROOT_URLCONF)
+    prefixes = [mount.prefix for mount in found if mount.find is targets.find]
+    return get_script_prefix().rstrip("/") + prefixes[0] if prefixes else None
 
 
 @lru_cache(maxsize=4)

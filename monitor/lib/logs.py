@@ -1,6 +1,10 @@
-"""Logging: JSON, or readable text on a terminal, without secrets.
+"""Logging: JSON, or short lines on a terminal, without secrets.
 
-The monitor logs with structlog. Records that libraries log with the standard library have the same handler and format.
+`get_logger` returns a logger of structlog with its own processors. The processors do not depend on
+``structlog.configure``, which belongs to the project: the monitor never calls it. An event becomes a record of the
+standard library, so in a process of the project the project's handlers write it, at the project's level.
+
+In a process of the monitor, `configure` sets the handlers. Records that libraries log have the same handler and format.
 A task adds its fields with ``structlog.contextvars.bound_contextvars(check=..., task_id=...)``.
 """
 
@@ -9,16 +13,18 @@ from __future__ import annotations
 import logging
 import logging.config
 import math
+import os
 import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import structlog
-from structlog.stdlib import ProcessorFormatter
 from structlog.typing import EventDict, Processor
 
+from monitor.lib import log_lines
 from monitor.lib.redaction import mask, scrub
 
 Format = Literal["auto", "json", "console"]
@@ -27,57 +33,124 @@ Format = Literal["auto", "json", "console"]
 _LIBRARIES_WITH_HANDLERS = ("celery", "celery.task", "django", "django.server", "_granian", "granian.access")
 # Loggers that write two lines for each task and one line for each tick of beat at level info.
 _VERBOSE = ("celery.app.trace", "celery.worker.strategy", "celery.beat")
+# Format and level of a process that has called `configure`, for its child processes. The name does not begin with
+# MONITOR_: these variables are settings, and an unknown one is an error.
+_INHERITED = "CELERY_HEALTH_MONITOR_LOG"
 
 
-def configure(format: Format = "auto", level: str = "info") -> None:
-    """Write the logs of structlog and of the standard library to standard error. A later call replaces the settings."""
-    logging.config.dictConfig(dict_config(format, level))
-    logging.captureWarnings(True)
-    structlog.configure(
-        processors=[structlog.stdlib.filter_by_level, *_ENRICH, ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
+class Event(dict[str, Any]):
+    """Fields of an event of the monitor, as the message of a log record.
+
+    A formatter of the project writes the event as text. A JSON formatter that accepts a dict as message (such as
+    python-json-logger) writes its fields.
+    """
+
+    def __str__(self) -> str:
+        return log_lines.text(self)
+
+
+def get_logger(name: str) -> Any:
+    """Return the logger ``name``. It has the methods of ``structlog.stdlib.BoundLogger``."""
+    return structlog.wrap_logger(
+        logging.getLogger(name),
+        processors=PROCESSORS,
         wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=False,  # a cached logger would ignore later calls and `capture_logs`
+        context_class=dict,
+        cache_logger_on_first_use=True,
     )
 
 
+def configure(format: Format = "auto", level: str = "info") -> None:
+    """Write all log records of this process to standard error. A later call replaces the settings.
+
+    Call this function only in processes of the monitor. It replaces the handlers and levels of all existing loggers,
+    which the settings of the watched project may have set.
+    """
+    logging.config.dictConfig(dict_config(format, level))
+    logging.captureWarnings(True)
+    os.environ[_INHERITED] = f"{format} {level}"
+
+
+def configure_as_parent() -> None:
+    """Configure logging as in the parent process, if the parent process has called `configure`."""
+    format, _, level = os.environ.get(_INHERITED, "").partition(" ")
+    if format in ("auto", "json", "console") and level:
+        configure(format, level)  # type: ignore[arg-type]  # it is one of the formats
+
+
 def dict_config(format: Format = "auto", level: str = "info") -> dict[str, Any]:
-    """Return the settings for ``logging.config.dictConfig``, granian's ``log_dictconfig`` and Django's ``LOGGING``."""
-    without_handlers: dict[str, Any] = {name: {"handlers": [], "propagate": True} for name in _LIBRARIES_WITH_HANDLERS}
+    """Return the settings for ``logging.config.dictConfig`` and granian's ``log_dictconfig``."""
     verbose = {name: {"level": "WARNING" if level == "info" else level.upper()} for name in _VERBOSE}
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"monitor": {"()": "monitor.lib.logs.formatter", "format": format}},
-        "filters": {"outages": {"()": "monitor.lib.logs.OutageFilter"}},
+        "filters": {
+            "outages": {"()": "monitor.lib.logs.OutageFilter"},
+            "first results": {"()": "monitor.lib.log_lines.FirstResultFilter"},
+        },
         "handlers": {
             "stderr": {
                 "class": "logging.StreamHandler",
                 "formatter": "monitor",
-                "filters": ["outages"],
+                "filters": ["outages", *(["first results"] if _is_console(format) else [])],
+                "level": level.upper(),
                 "stream": "ext://sys.stderr",
             }
         },
-        "loggers": without_handlers | verbose,
+        "loggers": _without_settings(logging.getLevelNamesMapping()[level.upper()]) | verbose,
         "root": {"handlers": ["stderr"], "level": level.upper()},
+    }
+
+
+def _without_settings(level: int) -> dict[str, Any]:
+    """Return settings that undo what a project or a library has set for a logger: handlers, and levels below ``level``.
+
+    A level above ``level`` is kept, except for the loggers of the monitor.
+    """
+    existing = logging.root.manager.loggerDict
+    levels = {name: logger.level for name, logger in existing.items() if isinstance(logger, logging.Logger)}
+    kept = {name: own for name, own in levels.items() if own > level and name.partition(".")[0] != "monitor"}
+    return {
+        name: {"handlers": [], "propagate": True, "level": kept.get(name, "NOTSET")}
+        for name in (*_LIBRARIES_WITH_HANDLERS, *levels)
     }
 
 
 def formatter(format: Format = "auto") -> logging.Formatter:
     """Return a formatter for any log record. ``auto`` means ``console`` if standard error is a terminal, else JSON."""
-    colors = sys.stderr.isatty()
-    renderer: Processor
-    if format == "console" or (format == "auto" and colors):
-        # The default formatter of exceptions would print local variables, which may contain passwords.
-        renderer = structlog.dev.ConsoleRenderer(
-            colors=colors, exception_formatter=structlog.dev.plain_traceback, pad_event_to=24
-        )
-    else:
-        renderer = structlog.processors.JSONRenderer()
-    return ProcessorFormatter(
-        processors=[ProcessorFormatter.remove_processors_meta, redact_secrets, renderer],
-        foreign_pre_chain=_ENRICH,
-    )
+    if _is_console(format):
+        return Formatter(log_lines.LineRenderer(colours=sys.stderr.isatty()))
+    return Formatter(structlog.processors.JSONRenderer())
+
+
+def _is_console(format: Format) -> bool:
+    return format == "console" or (format == "auto" and sys.stderr.isatty())
+
+
+class Formatter(logging.Formatter):
+    """Formatter for records of the monitor, of structlog, and of the standard library."""
+
+    def __init__(self, renderer: Processor) -> None:
+        super().__init__()
+        self._renderer = renderer
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as one event."""
+        if isinstance(record.msg, dict):
+            event: EventDict = dict(record.msg)
+        else:
+            event = structlog.contextvars.merge_contextvars(None, "", {"event": record.getMessage()})
+        if record.exc_info:
+            event["exc_info"] = record.exc_info
+            event = _format_exception(None, "", event)
+        if record.stack_info:
+            event["stack"] = record.stack_info
+        # Set last: the context of structlog may have fields with these names.
+        event["level"] = record.levelname.lower()
+        event["logger"] = record.name
+        event["timestamp"] = datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z")
+        return str(self._renderer(None, "", redact_secrets(None, "", event)))
 
 
 def redact_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:
@@ -150,12 +223,25 @@ _RETRYING = ("celery.worker.consumer", "celery.worker.request", "celery.worker.s
 _CONSUMER, _LOST = "celery.worker.consumer.consumer", "consumer: Connection to broker lost"
 _OUTAGES_KEPT = 1000
 
-_ENRICH: list[Processor] = [
+
+def _as_record(_logger: Any, _method: str, event: EventDict) -> tuple[tuple[Event], dict[str, Any]]:
+    """Return the arguments for the method of ``logging.Logger``.
+
+    The event contains the traceback already, without secrets. ``Logger.exception`` would add the traceback itself.
+    """
+    return (Event(event),), {"exc_info": False}
+
+
+# The default formatter of exceptions does not print local variables, which may contain passwords.
+_format_exception = structlog.processors.format_exc_info
+
+PROCESSORS: list[Any] = [
+    structlog.stdlib.filter_by_level,
     structlog.contextvars.merge_contextvars,
-    structlog.stdlib.add_log_level,
-    structlog.stdlib.add_logger_name,
     structlog.stdlib.PositionalArgumentsFormatter(),
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.StackInfoRenderer(),
-    structlog.processors.format_exc_info,
+    _format_exception,
+    redact_secrets,
+    _as_record,
 ]
+"""Processors of all loggers of the monitor. `tests.support.logs` replaces the items of this list."""

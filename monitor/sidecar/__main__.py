@@ -6,14 +6,12 @@ import signal
 import sys
 from types import FrameType
 
-import structlog
-
 from monitor.api.service import service
 from monitor.lib import logs
 from monitor.sidecar.application import Application
 from monitor.sidecar.server import CannotListen, SidecarServer
 
-log = structlog.get_logger("monitor.sidecar")
+log = logs.get_logger("monitor.sidecar")
 
 
 def main(host: str, port: int) -> int:

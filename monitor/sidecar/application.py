@@ -7,11 +7,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-import structlog
-
 from monitor.api import targets
 from monitor.api.pages import JSON, METHODS, ProbeResponse
 from monitor.api.service import Service
+from monitor.lib import logs
 from monitor.sidecar import contract, verdict
 from monitor.sidecar.metrics import ProbeMetrics
 from monitor.sidecar.verdict import SidecarVerdict
@@ -21,7 +20,7 @@ NOT_FOUND = ProbeResponse(404, b'{"error":"not_found"}', JSON)
 NOT_ALLOWED = ProbeResponse(405, b'{"error":"method_not_allowed"}', JSON, ("Allow", ", ".join(METHODS)))
 BROKEN = ProbeResponse(500, b'{"healthy":false,"message":"Internal error (see the log)"}', JSON)
 
-log = structlog.get_logger("monitor.sidecar")
+log = logs.get_logger("monitor.sidecar")
 
 
 class _Reply(NamedTuple):

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Mapping
 
 import psutil
-import structlog
 from structlog.contextvars import bound_contextvars
 
 from monitor.config import CheckSpec, Config
+from monitor.lib import logs
 from monitor.policy.schedule import DueCheck, Plan
 from monitor.ports.executor import Executor, ExecutorUnavailable
 from monitor.ports.store import StateStore, StoreUnavailable
@@ -19,7 +19,7 @@ from monitor.services.run_check import due_now, log_run, run_check
 
 STOP_SECONDS = 5.0
 
-log = structlog.get_logger("monitor.sidecar")
+log = logs.get_logger("monitor.sidecar")
 
 
 class CheckLoop:

@@ -9,9 +9,7 @@ import os
 import threading
 from pathlib import Path
 
-import structlog
-
-from monitor.lib import decoding
+from monitor.lib import decoding, logs
 from monitor.lib.own_files import belongs_to_another
 from monitor.store.memory.states import MemoryStateStore
 
@@ -19,7 +17,7 @@ FILE = "sidecar.json"
 VERSION = 1
 LIMIT_BYTES = 32 * 1024 * 1024
 
-log = structlog.get_logger("monitor.sidecar")
+log = logs.get_logger("monitor.sidecar")
 
 
 class UnusableDirectory(Exception):

@@ -11,8 +11,6 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-import structlog
-
 from monitor import wiring
 from monitor.api.service import build
 from monitor.config import Config
@@ -28,7 +26,7 @@ from monitor.store.memory.store import MemoryStore
 NEED_DJANGO = frozenset({"database", "django_health_check"})
 """Kinds that need Django's settings. Django takes 20 MB per process and is loaded only for these kinds."""
 
-log = structlog.get_logger("monitor.sidecar")
+log = logs.get_logger("monitor.sidecar")
 
 
 def run(config: Config, host: str, port: int, data_dir: Path | None = None) -> None:

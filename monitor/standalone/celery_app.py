@@ -7,7 +7,6 @@ import os
 import threading
 from typing import Any
 
-import structlog
 from celery import Celery, signals
 from celery.app.amqp import AMQP
 
@@ -23,7 +22,7 @@ from monitor.tasks.recovery import RECONNECT, RecoveringConnection, report_block
 from monitor.tasks.registration import beat_schedule, register
 from monitor.tasks.ticks import send_at_each_tick
 
-log = structlog.get_logger("monitor.worker")
+log = logs.get_logger("monitor.worker")
 
 
 class _AMQP(AMQP):  # type: ignore[misc]

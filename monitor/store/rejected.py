@@ -11,8 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 
-import structlog
-
+from monitor.lib import logs
 from monitor.ports.store import StoreUnavailable
 from monitor.store.redis.connection import RedisConnection
 
@@ -22,7 +21,7 @@ KINDS = (
 )
 LOG_EVERY_SECONDS = 60.0
 
-log = structlog.get_logger("monitor.store")
+log = logs.get_logger("monitor.store")
 
 
 class RejectedValues:

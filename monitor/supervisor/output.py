@@ -10,15 +10,22 @@ from __future__ import annotations
 import contextlib
 import os
 import selectors
+import shutil
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import click
-import structlog
 
-log = structlog.get_logger("monitor.up")
+from monitor.lib import log_lines, logs
+
+log = logs.get_logger("monitor.up")
 
 _COLOURS = {"redis": "red", "worker": "green", "beat": "yellow", "web": "cyan", "monitor": "white"}
+
+
+_SOURCE_COLUMNS = 10
+"""Columns of the name of the source before each line."""
 
 
 class Output:
@@ -26,6 +33,13 @@ class Output:
 
     def __init__(self, *, terminal: bool | None = None) -> None:
         self.terminal = sys.stdout.isatty() and sys.stderr.isatty() if terminal is None else terminal
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Environment variables with which a child process writes lines for this output."""
+        if not self.terminal:
+            return {}
+        return {"MONITOR_LOG_FORMAT": "console", "COLUMNS": str(max(0, self._columns() - _SOURCE_COLUMNS))}
 
     def event(self, name: str, text: str, **context: Any) -> None:
         """Print ``text`` on a terminal; without a terminal, log the event ``name`` with ``text`` and ``context``."""
@@ -35,10 +49,18 @@ class Output:
             log.info(name, message=text, **context)
 
     def line(self, source: str, text: str) -> None:
-        """Print one line after the name of its source."""
+        """Print one line after the name of its source. A line that is too long for the terminal continues below it."""
+        width, prefix = self._columns() - _SOURCE_COLUMNS, click.style(f"{source:>7} | ", fg=_COLOURS.get(source))
+        for part in log_lines.fit(text, width, continues=True, indent="  ").splitlines() or [""]:
+            self._write(f"{prefix}{part}\n")
+
+    def _columns(self) -> int:
+        return shutil.get_terminal_size((0, 0)).columns
+
+    def _write(self, text: str) -> None:
         # A closed terminal raises OSError. The monitor does not stop here, but at the SIGHUP that it gets.
         with contextlib.suppress(OSError):
-            sys.stdout.write(click.style(f"{source:>7} | ", fg=_COLOURS.get(source)) + f"{text}\n")
+            sys.stdout.write(text)
             sys.stdout.flush()
 
 

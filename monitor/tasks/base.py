@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import structlog
-
 from monitor.config import Config
+from monitor.lib import logs
 from monitor.ports.store import StoreUnavailable
 from monitor.tasks.broker_errors import log_fields
 from monitor.tasks.publish import Publisher
 
-log = structlog.get_logger("monitor.tasks")
+log = logs.get_logger("monitor.tasks")
 
 
 def dispatch_queue(config: Config) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import structlog
 from celery.beat import Scheduler
 
+from monitor.lib import logs
 from monitor.tasks import gate
 from monitor.tasks.broker_errors import is_exhausted, log_fields
 from monitor.tasks.publish import count_waiting
@@ -19,7 +19,7 @@ MAX_WAITING = 5
 CLOCK_STEP_SECONDS = 2.0
 """A larger jump of the system's clock restarts the schedule."""
 
-log = structlog.get_logger("monitor.beat")
+log = logs.get_logger("monitor.beat")
 
 
 class DispatchScheduler(Scheduler):  # type: ignore[misc]  # celery has no types

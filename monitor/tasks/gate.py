@@ -11,10 +11,10 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import structlog
 from celery import Task
 
 from monitor.agent.identity import Identity
+from monitor.lib import logs
 from monitor.ports.store import Ownership, StoreUnavailable
 from monitor.services.ownership import OwnershipState, check_ownership, explanation
 
@@ -31,7 +31,7 @@ its name before a project that waits.
 POLL_SECONDS = 0.5
 """Interval of the callback while a role waits for the gate to open."""
 
-log = structlog.get_logger("monitor.project")
+log = logs.get_logger("monitor.project")
 
 
 class OtherProject(Exception):

@@ -14,11 +14,11 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import structlog
 from celery.worker import state
 from celery.worker.consumer import Consumer
 from kombu.connection import Connection
 
+from monitor.lib import logs
 from monitor.tasks import gate
 from monitor.tasks.broker_errors import BROKER_ERRORS, is_exhausted, log_fields
 
@@ -29,7 +29,7 @@ PAUSE_SECONDS = 0.5
 WATCH_SECONDS = 1.0
 """Interval at which the consumer verifies that its connection is open, without a request to the broker."""
 
-log = structlog.get_logger("monitor.worker")
+log = logs.get_logger("monitor.worker")
 
 
 class RecoveringConnection(Connection):

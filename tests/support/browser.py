@@ -28,6 +28,7 @@ EXPECTED = (
     "ERR_CONNECTION_RESET",
     "status of 401",
     "status of 403",
+    "status of 404",
     "status of 503",
     "status of 400",
     "ERR_EMPTY_RESPONSE",

@@ -42,6 +42,8 @@ class Stage:
         self.world = world
         self.asked: list[str] = []
         self.refuses = False
+        self.front_end: str | None = None
+        """Status of the HTML page that answers all requests for the API, such as ``200 OK``."""
         self.reaches: dict[str, float | None] | None = None
         self._page = page
         self._server: WSGIServer | None = None
@@ -71,6 +73,9 @@ class Stage:
         if not path.startswith(API):
             return self._page(environ, start_response)
         self.asked.append(path.removeprefix(API) + (f"?{environ['QUERY_STRING']}" if environ["QUERY_STRING"] else ""))
+        if self.front_end is not None:
+            start_response(self.front_end, [("Content-Type", "text/html; charset=utf-8")])
+            return [b"<!doctype html><div id=root></div>"]
         status, body = self._answer(path.removeprefix(API), parse_qs(environ["QUERY_STRING"]))
         raw = json.dumps(body).encode()
         etag = f'"{hashlib.sha256(raw).hexdigest()[:16]}"'

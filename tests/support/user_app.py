@@ -22,6 +22,29 @@ app.conf.update(
     worker_hijack_root_logger=False,
 )
 app.conf.update(eval(os.environ.get("TEST_CONF", "{}")))
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "own %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"own": {"class": "logging.StreamHandler", "formatter": "plain", "stream": "ext://sys.__stderr__"}},
+    "loggers": {"celery": {"level": "DEBUG", "handlers": ["own"], "propagate": False}},
+    "root": {"level": "INFO", "handlers": ["own"]},
+}
+
+
+def set_up_logging(**_):
+    """Configure logging as a project does, with all lines of Celery."""
+    import logging.config
+
+    logging.config.dictConfig(LOGGING)
+
+
+if os.environ.get("TEST_LOGGING") == "module":
+    set_up_logging()
+elif os.environ.get("TEST_LOGGING"):  # the name of a signal
+    from celery import signals
+
+    getattr(signals, os.environ["TEST_LOGGING"]).connect(set_up_logging, weak=False)
 if os.environ.get("TEST_SPAWN"):
     app.conf.worker_pool_start_method = "spawn"
 

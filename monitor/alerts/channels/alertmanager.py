@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
-import structlog
 from pydantic import Field, SecretStr
 
 from monitor.alerts.base import Attempt, Channel, Temporary, Undelivered
@@ -19,10 +18,11 @@ from monitor.alerts.registry import register
 from monitor.alerts.text import Text, iso, severity
 from monitor.config.headers import Headers, merged_headers
 from monitor.config.units import Seconds
+from monitor.lib import logs
 from monitor.lib.safe_names import digest
 from monitor.model.checks import Notice, NoticeKind
 
-log = structlog.get_logger(__name__)
+log = logs.get_logger(__name__)
 
 _PATH = "/api/v2/alerts"
 _FAILING_SEVERITIES = ("warning", "critical")

@@ -14,15 +14,15 @@ from email.utils import format_datetime, parseaddr
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import quote
 
-import structlog
 from pydantic import AfterValidator, Field, SecretStr
 
 from monitor.alerts.base import Attempt, Channel, Permanent, Temporary
 from monitor.alerts.registry import register
 from monitor.alerts.text import Text
+from monitor.lib import logs
 from monitor.model.checks import Notice
 
-log = structlog.get_logger(__name__)
+log = logs.get_logger(__name__)
 
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-import structlog
 from pydantic import Field
 
 from monitor.alerts.base import Attempt, Channel
 from monitor.alerts.registry import register
 from monitor.alerts.text import Text, as_json
+from monitor.lib import logs
 from monitor.model.checks import Notice
 
-log = structlog.get_logger(__name__)
+log = logs.get_logger(__name__)
 
 _LEVELS = ("info", "warning", "error")
 

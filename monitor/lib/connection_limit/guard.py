@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-import structlog
-
+from monitor.lib import logs
 from monitor.lib.connection_limit.bounds import Bounds
 from monitor.lib.connection_limit.idle import IdleTimes, surplus
 from monitor.lib.connection_limit.sockets import Sockets
@@ -35,7 +34,7 @@ MAX_CPU_SHARE = 0.2
 LOG_SECONDS = 60.0
 """Shortest interval between two events ``connections.closed``."""
 
-log = structlog.get_logger("monitor.connections")
+log = logs.get_logger("monitor.connections")
 
 
 class ConnectionGuard:

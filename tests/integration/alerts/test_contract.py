@@ -18,7 +18,6 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from structlog.testing import capture_logs
 
 from monitor.alerts import reference
 from monitor.alerts.base import Channel, Permanent, Temporary, Undelivered
@@ -27,6 +26,7 @@ from monitor.config.alerts import ChannelSpec
 from monitor.lib.redaction import hide_option
 from monitor.plugins.registry import UnknownPlugin, json_schema
 from tests.support.builders.notices import FIRING, firing, resolved, send
+from tests.support.logs import capture_logs
 
 SECRET = "sw0rdfish"
 every_channel = pytest.mark.parametrize("name", CHANNELS.names())

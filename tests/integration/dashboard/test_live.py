@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.support.browser import OpenPage, Raise
@@ -54,6 +55,26 @@ def test_the_server_goes_and_comes_back(stage: Stage, open_page: OpenPage) -> No
     stage.open()
     expect(page.locator("#verdict-word")).to_have_text("Healthy")
     expect(page.locator("#live")).to_have_attribute("data-state", "live")
+
+
+@pytest.mark.parametrize("status", ["200 OK", "404 Not Found"])
+def test_another_view_answers_for_the_api(stage: Stage, open_page: OpenPage, status: str) -> None:
+    """The page names the path and what to do, shows nothing as healthy, and continues when the API answers."""
+    stage.front_end = status
+    page = open_page(stage.url)
+    notice = page.locator('#notices [data-kind="foreign"]')
+    expect(notice).to_contain_text("Another view or a proxy answers the requests of this page.")
+    expect(notice).to_contain_text(f"/api/health/snapshot/ returned {status[:3]} text/html, and not the JSON")
+    expect(notice).to_contain_text("manage.py check")
+    expect(page.locator("#verdict-word")).to_have_text("Not known")
+    expect(page.locator("#verdict-why")).to_have_text("The API of the monitor cannot be reached at its path.")
+    expect(page.locator("#live-text")).to_have_text("not the API")
+    stage.front_end = None
+    expect(page.locator("#verdict-word")).to_have_text("Healthy")
+    expect(notice).to_have_count(0)
+    stage.front_end = status  # such as a deployment of a wrong URLconf
+    expect(notice).to_be_visible()
+    expect(page.locator("#verdict-word")).to_have_text("Not known")
 
 
 def test_results_expire_by_the_stores_clock(stage: Stage, open_page: OpenPage) -> None:

@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 import pytest
-from structlog.testing import capture_logs
 
 from monitor.cli.up import FIRST_SNAPSHOT_SECONDS, FirstSnapshot
 from monitor.supervisor import readiness
 from monitor.supervisor.children import Role
 from monitor.supervisor.output import Output
 from monitor.supervisor.supervisor import Supervisor
+from tests.support.logs import capture_logs
 from tests.support.processes import free_port
 
 

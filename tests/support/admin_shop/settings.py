@@ -7,7 +7,7 @@ import os
 SECRET_KEY = "x"
 DEBUG = False
 ALLOWED_HOSTS = ["localhost"]
-ROOT_URLCONF = "tests.support.admin_shop.urls"
+ROOT_URLCONF = os.environ.get("SHOP_URLCONF", "tests.support.admin_shop.urls")
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ["SHOP_DATABASE"]}}
 INSTALLED_APPS = [
     "django.contrib.auth",

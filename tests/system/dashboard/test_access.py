@@ -41,10 +41,14 @@ def lives(port: int) -> bool:
 
 
 @pytest.fixture
-def shop(tmp_path: Path, start_redis: Callable[..., RedisServer]) -> Iterator[int]:
+def shop(request: pytest.FixtureRequest, tmp_path: Path, start_redis: Callable[..., RedisServer]) -> Iterator[int]:
     """The port of a user's project."""
     port = free_port()
-    environment = {"SHOP_DATABASE": str(tmp_path / "shop.sqlite3"), "TEST_REDIS_URL": start_redis().url}
+    environment = {
+        "SHOP_DATABASE": str(tmp_path / "shop.sqlite3"),
+        "SHOP_URLCONF": getattr(request, "param", "tests.support.admin_shop.urls"),
+        "TEST_REDIS_URL": start_redis().url,
+    }
     process = HostProcess([sys.executable, "-m", "tests.support.admin_shop", str(port)], environment, ROOT)
     wait_for(lambda: lives(port), seconds=60, what="the shop answers")
     yield port
@@ -64,6 +68,19 @@ def test_a_projects_staff_log_in_to_its_admin(shop: int, open_page: OpenPage) ->
         page.evaluate("fetch(document.documentElement.dataset.api + 'workers/').then(answer => answer.status)") == 200
     )
     expect(page.locator("#theme")).to_have_css("cursor", "pointer")  # the stylesheet is there
+
+
+@pytest.mark.parametrize("shop", ["tests.support.admin_shop.urls_behind"], indirect=True)
+def test_behind_the_front_end_of_a_project(shop: int, open_page: OpenPage) -> None:
+    """Probes are answered before Django resolves the path. The page gets the front end, and explains it."""
+    status, headers, _ = ask(shop, "/api/health/live/")
+    assert (status, headers["content-type"]) == (200, "application/json")
+    assert ask(shop, "/api/health/snapshot/")[1]["content-type"].startswith("text/html")
+    page = open_page(f"http://localhost:{shop}/office/admin/monitoring/")
+    page.locator("#id_username").fill("ada")
+    page.locator("#id_password").fill("lovelace")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.locator("#notices")).to_contain_text("/api/health/snapshot/ returned 200 text/html")
 
 
 def test_everybody_else_is_not_let_in(shop: int, open_page: OpenPage) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
@@ -10,8 +11,10 @@ import select
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import sys
+import termios
 import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -147,13 +150,14 @@ def test_it_ends_when_asked(up: Up, number: signal.Signals) -> None:
 
 
 def test_on_a_terminal_it_speaks_to_a_person(tmp_path: Path) -> None:
-    """Every line behind the name of whom it comes from, what to open, and one Ctrl-C ends it all."""
+    """Every line follows the name of its process and fits into 80 columns, but for the link. One Ctrl-C ends it all."""
     port = free_port()
     command = [sys.executable, "-m", "monitor", "up", "--port", str(port), "--data-dir", str(tmp_path / "data")]
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(tmp_path)
         os.execve(sys.executable, command, environment())
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     try:
         screen = read_terminal(terminal, until=b"Ctrl-C ends everything", seconds=30)
         children = psutil.Process(pid).children(recursive=True)
@@ -163,7 +167,12 @@ def test_on_a_terminal_it_speaks_to_a_person(tmp_path: Path) -> None:
     finally:
         os.close(terminal)
     text = re.sub(r"\x1b\[[0-9;]*m", "", screen.decode())
-    assert re.search(r"^ worker \| .*check.completed", text, re.MULTILINE)
+    first, *others = text.splitlines()
+    assert first.startswith("monitor | starting Redis (its data is in data), worker, beat and web")
+    assert [line for line in others if len(line) > 80 and "#" not in line] == []
+    assert re.search(r"^ worker \| \d\d:\d\d:\d\d info  celery: \S+ ready\.", text, re.MULTILINE)
+    assert "was=unknown now=ok" not in text
+    assert len(others) < 24, "the link is still on the screen"
     assert re.search(rf"^monitor \| open http://127.0.0.1:{port}/admin/monitoring/", text, re.MULTILINE)
     assert not alive(child.pid for child in children)
 

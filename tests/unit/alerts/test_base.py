@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import pytest
 import structlog
 from pydantic import SecretStr
-from structlog.testing import capture_logs
 
 from monitor.alerts.base import Attempt, Channel, Permanent, Temporary
 from monitor.alerts.text import Text
 from monitor.model.checks import Notice
 from tests.support.builders.notices import refusal, send
+from tests.support.logs import capture_logs
 from tests.support.processes import wait_for
 
 URL = SecretStr("https://hooks.example.com/sw0rdfish/T%2F42?key=marlin")

@@ -6,7 +6,17 @@ import dataclasses
 
 import pytest
 
-from monitor.alerts.text import DEFAULT_BODY, DEFAULT_TITLE, NAMES, duration, field_text, iso, render, template_problem
+from monitor.alerts.text import (
+    DEFAULT_BODY,
+    DEFAULT_BODY_RESOLVED,
+    DEFAULT_TITLE,
+    NAMES,
+    duration,
+    field_text,
+    iso,
+    render,
+    template_problem,
+)
 from monitor.model.checks import NoticeKind, Status
 from tests.support.builders.notices import FIRING
 
@@ -40,6 +50,15 @@ def test_the_body_says_the_rest() -> None:
     )
 
 
+def test_the_body_of_a_resolved_notice_has_the_time_of_the_failure() -> None:
+    """The check is ok since the end of the failure, and not since its begin."""
+    resolved = dataclasses.replace(
+        FIRING, kind=NoticeKind.RESOLVED, status=Status.OK, old=Status.ERROR, at=FIRING.since + 3905
+    )
+    first = render(resolved).body.splitlines()[0]
+    assert first == "ok again, was error: the failure began at 2023-11-14T22:13:20.000Z and lasted 1 h 5 min"
+
+
 def test_templates_know_every_documented_name() -> None:
     """And labels; what a check does not have is a dash, and a label that it does not have is nothing."""
     everything = " ".join(f"${{{name}}}" for name in NAMES)
@@ -71,6 +90,7 @@ def test_nothing_is_wrong_with_the_default() -> None:
     """By the same test."""
     assert template_problem(DEFAULT_TITLE) is None
     assert template_problem(DEFAULT_BODY) is None
+    assert template_problem(DEFAULT_BODY_RESOLVED) is None
 
 
 @pytest.mark.parametrize(

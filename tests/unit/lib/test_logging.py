@@ -18,14 +18,17 @@ from monitor.lib import logs
 
 @pytest.fixture(autouse=True)
 def _as_it_was() -> Iterator[None]:
-    """Logging is the process' own: leave it as it was found."""
+    """Leave the logging of this process as it was found."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
+    levels = {each: each.level for each in root.manager.loggerDict.values() if isinstance(each, logging.Logger)}
     yield
-    structlog.reset_defaults()
+    os.environ.pop("CELERY_HEALTH_MONITOR_LOG", None)
     logging.captureWarnings(False)
     root.handlers[:] = handlers
     root.setLevel(level)
+    for logger, own_level in levels.items():
+        logger.setLevel(own_level)
 
 
 def written(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
@@ -37,7 +40,7 @@ def test_an_event_is_one_line_of_json(capsys):
     """With UTC time, level, logger, what was bound, and numbers as numbers."""
     logs.configure("json")
     with structlog.contextvars.bound_contextvars(check="orders", task_id="t1"):
-        structlog.get_logger("monitor.runner").info("check_finished", duration_ms=3.5, status="ok", share=float("nan"))
+        logs.get_logger("monitor.runner").info("check_finished", duration_ms=3.5, status="ok", share=float("nan"))
     (event,) = written(capsys)
     timestamp = str(event.pop("timestamp"))
     assert timestamp.endswith("Z") and "T" in timestamp
@@ -75,7 +78,7 @@ def test_the_standard_library_takes_the_same_way(capsys):
 def test_credentials_are_gone(capsys):
     """From texts, arguments, values, nested values, objects and tracebacks, of both libraries."""
     logs.configure("json")
-    log = structlog.get_logger("monitor.store")
+    log = logs.get_logger("monitor.store")
     url = "redis://user:hunter2@host/0"
     log.warning(f"no answer from {url}", password="hunter2", nested={"urls": [url]}, error=ValueError(url))
     logging.getLogger("celery").error("Cannot connect to %s", url)
@@ -101,7 +104,7 @@ def test_the_console_hides_them_too(capsys):
     try:
         raise ConnectionError(f"redis://:{password}@host")
     except ConnectionError:
-        structlog.get_logger("x").exception("failed", check="a")
+        logs.get_logger("x").exception("failed", check="a")
     text = capsys.readouterr().err
     assert "ConnectionError: redis://***@host" in text  # neither the line of code above it nor the URL swallowed it
     assert "check=a" in text.replace("\x1b", "")
@@ -119,7 +122,7 @@ def test_the_console_hides_them_too(capsys):
 def test_levels(capsys, level, events):
     """The level goes for both libraries."""
     logs.configure("json", level)
-    log = structlog.get_logger("monitor")
+    log = logs.get_logger("monitor")
     log.debug("detail")
     log.info("started")
     logging.getLogger("monitor").warning("slow")
@@ -131,15 +134,14 @@ def test_configuring_again_replaces(capsys):
     """A second call changes its mind; nothing is written twice."""
     logs.configure("console", "debug")
     logs.configure("json", "info")
-    structlog.get_logger("a").info("once")
+    logs.get_logger("a").info("once")
     assert [event["event"] for event in written(capsys)] == ["once"]
 
 
 SCRIPT = """
-import structlog
 from monitor.lib import logs
 logs.configure('auto')
-structlog.get_logger('a').info('hello', n=1)
+logs.get_logger('a').info('hello', n=1)
 """
 
 
@@ -158,3 +160,81 @@ def test_auto_is_for_people_on_a_terminal():
     os.close(ours)
     assert "hello" in text
     assert not text.startswith("{")
+
+
+def test_settings_of_the_project_are_undone(capsys):
+    """Its levels and handlers: `celery` at DEBUG would log several lines for each task. A higher level is kept."""
+    for name in ("celery", "celery.pool", "kombu", "django.db.backends", "shop", "monitor.tasks"):
+        logging.getLogger(name).setLevel(logging.DEBUG)
+        logging.getLogger(name).addHandler(logging.StreamHandler())
+        logging.getLogger(name).propagate = False
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
+    logging.getLogger("monitor.api").setLevel(logging.ERROR)
+    logging.getLogger("shop").disabled = True  # as `disable_existing_loggers` does
+    logs.configure("json")
+    for name in ("celery", "celery.pool", "kombu", "django.db.backends", "shop", "monitor.tasks"):
+        logging.getLogger(name).debug("detail")
+        logging.getLogger(name).info("once")
+    logging.getLogger("urllib3").warning("quiet")
+    logging.getLogger("monitor.api").warning("heard")
+    logging.getLogger("celery").setLevel(logging.DEBUG)  # later, such as in a module that a check imports
+    logging.getLogger("celery").debug("detail")
+    assert [(event["logger"], event["event"]) for event in written(capsys)] == [
+        ("celery", "once"),
+        ("celery.pool", "once"),
+        ("kombu", "once"),
+        ("django.db.backends", "once"),
+        ("shop", "once"),
+        ("monitor.tasks", "once"),
+        ("monitor.api", "heard"),
+    ]
+
+
+PROJECT = """
+import logging, sys, structlog
+logging.basicConfig(level="INFO", stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+from monitor.lib import logs
+log = logs.get_logger("monitor.tasks")
+log.debug("dispatch.sent", checks=3)
+log.info("check.completed", check="orders", url="redis://user:hunter2@host/0", duration_ms=12.5)
+try:
+    raise ConnectionError("redis://user:hunter2@host/0")
+except ConnectionError:
+    log.exception("channel.failed", channel="on call")
+assert not structlog.is_configured()
+"""
+
+
+def test_in_a_process_of_the_project_its_handlers_write_the_events():
+    """Structlog is not configured there: its default would print all levels, secrets included, to standard output."""
+    done = subprocess.run([sys.executable, "-c", PROJECT], capture_output=True, check=True, text=True)
+    assert done.stdout == ""
+    first, second, *traceback = done.stderr.splitlines()
+    assert first == "INFO monitor.tasks check.completed check=orders url=redis://***@host/0 duration=12.5ms"
+    assert second == "ERROR monitor.tasks channel.failed channel='on call'"
+    assert traceback[0] == "Traceback (most recent call last):"
+    assert "hunter2" not in done.stderr
+
+
+def test_the_monitor_never_configures_structlog(capsys):
+    """The project's own events keep the project's configuration, in the roles too."""
+    logs.configure("json")
+    assert not structlog.is_configured()
+
+
+def test_a_child_process_logs_as_its_parent(capsys):
+    """A check process imports the project, whose settings configure logging."""
+    logs.configure("json", "info")
+    logging.getLogger("celery").setLevel(logging.DEBUG)
+    logging.getLogger().handlers[:] = [logging.StreamHandler()]
+    logs.configure_as_parent()
+    logging.getLogger("celery").debug("detail")
+    logging.getLogger("celery").info("once")
+    assert [event["event"] for event in written(capsys)] == ["once"]
+
+
+def test_a_process_without_such_a_parent_is_left_alone():
+    """Such as a check process of a project's worker: the settings of the project apply."""
+    before = list(logging.getLogger().handlers)
+    logs.configure_as_parent()
+    assert logging.getLogger().handlers == before

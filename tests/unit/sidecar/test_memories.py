@@ -7,13 +7,13 @@ import os
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 
 from monitor.config import Config
 from monitor.sidecar import single_process
 from monitor.sidecar.memories import FILE, MemoryFile, UnusableDirectory
 from monitor.store.memory.store import MemoryStore
 from tests.support.builders.values import becoming, run, state_of
+from tests.support.logs import capture_logs
 
 
 def remember(store: MemoryStore, text: str) -> None:

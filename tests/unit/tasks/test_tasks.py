@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from celery import Celery
-from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from monitor.config import CheckSpec, Config
@@ -19,6 +18,7 @@ from monitor.ports.store import FlightRefused, StoreUnavailable
 from monitor.tasks import checks, history, registration
 from monitor.testing import MemoryHistory, MemoryStore
 from monitor.wiring import Runtime
+from tests.support.logs import capture_logs
 from tests.unit.services.test_run_check import ScriptedExecutor
 
 CHECK = CheckSpec(name="db", kind="database", interval=10, timeout=5, valid_for=30)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from celery import Celery
-from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from monitor.agent.identity import Identity
@@ -15,6 +14,7 @@ from monitor.tasks import registration, workers
 from monitor.tasks.publish import Publisher
 from monitor.wiring import Runtime
 from tests.support.builders.workers import T, World
+from tests.support.logs import capture_logs
 
 
 def logged(world: World, *, enabled: bool = True) -> list[EventDict]:

@@ -4,6 +4,7 @@
  * Error of a failed request. `kind` is one of:
  * - unreachable: the server did not answer, or its response is not valid
  * - refused: the request is not authorised
+ * - foreign: the response is not from the API; another view of the project, or a proxy, has answered. The message describes it
  * - unavailable: the store does not answer
  * - absent: history does not contain the requested time or check
  * - wrong: the parameters are wrong
@@ -71,9 +72,11 @@ export class Api {
       const url = this.url(path, parameters), early = globalThis.earlyResponses?.get(url);
       globalThis.earlyResponses?.delete(url);
       response = await (early ?? fetch(url, { headers, cache: "no-store", signal: AbortSignal.any(limits) }));
+      if (isForeign(response)) throw new Failure("foreign", descriptionOf(response), response.status);
       if (response.status !== 304) body = await response.json();
     } catch (error) {
       if (signal?.aborted) throw new Failure("aborted");
+      if (error instanceof Failure) throw error;
       if (response && response.status !== 200) throw failureOf(response, null);
       throw new Failure("unreachable", String(error));
     }
@@ -81,6 +84,18 @@ export class Api {
     const now = Number.parseFloat(response.headers.get("X-Monitor-Now"));
     return { body, etag: response.headers.get("ETag"), now: Number.isFinite(now) ? now : null };
   }
+}
+
+/** Return whether a response is not from the API, whose responses are JSON. Errors of proxies (5xx) and refusals have any type. */
+function isForeign(response) {
+  const isPage = response.ok || response.status === 404 || response.status === 405;
+  return isPage && !(response.headers.get("Content-Type") ?? "").includes("json");
+}
+
+/** Return the status and the type of a response, and where it is from after a redirect, such as `200 text/html from /login/`. */
+function descriptionOf(response) {
+  const type = (response.headers.get("Content-Type") ?? "no content type").split(";")[0];
+  return `${response.status} ${type}${response.redirected ? ` from ${new URL(response.url).pathname}` : ""}`;
 }
 
 function failureOf(response, body) {

@@ -192,6 +192,7 @@ export function failureText(failure) {
   if (failure.kind === "unavailable") return "History cannot be read now: the store does not answer. The page tries again.";
   if (failure.kind === "absent") return "There is no history: history is off, or nothing was observed.";
   if (failure.kind === "refused") return "You are no longer logged in.";
+  if (failure.kind === "foreign") return `The response is not from the monitor: ${failure.message}.`;
   if (failure.kind === "wrong") return `The server refused the request: ${failure.message}`;
   return "The server does not answer.";
 }

@@ -30,13 +30,21 @@ export class Live {
     return this.respondedAt === null ? Infinity : (performance.now() - this.respondedAt) / 1000;
   }
 
-  /** State of the connection: starting, live, late (the last attempt failed), unreachable, refused, or paused (the page is hidden). */
+  /**
+   * State of the connection: starting, live, late (the last attempt failed), unreachable, refused, foreign (the responses are not
+   * from the API), or paused (the page is hidden).
+   */
   get state() {
-    if (this.failure?.kind === "refused") return "refused";
+    if (["refused", "foreign"].includes(this.failure?.kind)) return this.failure.kind;
     if (document.hidden) return "paused";
     if (this.respondedAt === null) return this.failure ? "unreachable" : "starting";
     if (this.silence > LATE_SECONDS) return "unreachable";
     return this.failure ? "late" : "live";
+  }
+
+  /** Whether the present state cannot be read now. */
+  get isBlind() {
+    return ["unreachable", "refused", "foreign"].includes(this.state);
   }
 
   wake() {

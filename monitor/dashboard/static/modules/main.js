@@ -82,7 +82,7 @@ class Page {
   tick() {
     if (document.hidden) return;
     this.draw();
-    if (["unreachable", "refused", "starting"].includes(this.live.state)) return;
+    if (this.live.isBlind || this.live.state === "starting") return;
     this.runWhenDue("events", RETRY_MS, () => this.loadEvents());
     this.runWhenDue("overview", OVERVIEW_MS, () => this.loadOverview());
     this.runWhenDue("uptime", UPTIME_MS, () => this.loadUptime());
@@ -169,7 +169,7 @@ class Page {
     this.notices.update(this.live, this.snapshot, this.route, this.past, { loaded: this.loadedVersion, served: this.snapshot?.version });
     this.verdict.update(shown, this.live, at);
     document.documentElement.classList.toggle("past", Boolean(at));
-    document.documentElement.classList.toggle("old", !at && ["unreachable", "refused"].includes(this.live.state));
+    document.documentElement.classList.toggle("old", !at && this.live.isBlind);
     this.drawConnection(now);
     if (!shown) return;
     this.tiles.update(shown, this.overview, Boolean(at));
@@ -187,7 +187,7 @@ class Page {
     const newest = this.view ? Math.max(...[...this.view.checks.values()].map((each) => each.observedAt ?? 0)) : 0;
     const silence = Number.isFinite(this.live.silence) ? duration(this.live.silence) : "";
     const texts = { starting: "connecting", live: `live · newest result ${newest ? since(now - newest) : "–"}`, late: `no answer for ${silence}`,
-      unreachable: silence ? `server unreachable for ${silence}` : "server unreachable", refused: "not logged in", paused: "paused" };
+      unreachable: silence ? `server unreachable for ${silence}` : "server unreachable", refused: "not logged in", foreign: "not the API", paused: "paused" };
     setText(byId("live-text"), texts[state]);
     const { raw, rollups } = this.snapshot?.reaches ?? {};
     setText(byId("reach"), raw || rollups ? `History: every observation since ${moment(raw ?? rollups, now)}${rollups && rollups < (raw ?? Infinity) ? `, roll-ups since ${moment(rollups, now)}` : ""}.` : "");

@@ -13,6 +13,7 @@ export class Notices {
     const found = [];
     if (route.at) found.push({ kind: "past", title: `This is the state at ${moment(route.at, live.now())}, ${duration(live.now() - route.at)} ago.`, text: pastText(past) });
     if (live.state === "refused") found.push({ kind: "refused", title: "You are no longer logged in.", text: "The page is no longer updated." });
+    else if (live.state === "foreign") found.push({ kind: "foreign", title: "Another view or a proxy answers the requests of this page.", text: foreignText(live.api.base, live.failure) });
     else if (snapshot?.answering === false) {
       found.push({ kind: "store", title: "The store (Redis) does not answer.", text: "The page shows the last states that this server has read; each becomes stale when it expires. History cannot be read until the store answers again." });
     }
@@ -24,6 +25,11 @@ export class Notices {
     }
     this.list.update(found);
   }
+}
+
+function foreignText(base, failure) {
+  return `${base}snapshot/ returned ${failure.message}, and not the JSON of the monitor. In the URLconf, put the entry that includes monitor.api.urls before `
+    + `every pattern that matches all paths; the command “manage.py check” names such a pattern. If a proxy serves the front end, it must pass ${base} to Django.`;
 }
 
 function pastText(past) {

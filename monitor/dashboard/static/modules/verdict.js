@@ -5,6 +5,7 @@ import { duration, moment, plural, words } from "./format.js";
 import { reasonsOf, STATUSES, verdictStatus } from "./model.js";
 
 const MAX_NAMED = 4;
+const BLIND = { refused: "You are no longer logged in.", foreign: "The API of the monitor cannot be reached at its path." };
 const COLOURS = { ok: "#1a7f4b", warning: "#b7791f", error: "#c62f3b", unknown: "#667085" };
 const MARKS = {
   ok: ['<circle cx="8" cy="8" r="7.5"/>', "M4.4 8.3l2.4 2.4 4.8-5.1"],
@@ -22,16 +23,16 @@ export class Verdict {
 
   /** Show the verdict of a view. `live` is the connection; `at` is the time of a past view, or null. */
   update(view, live, at) {
-    const unreachable = !at && ["unreachable", "refused"].includes(live.state);
+    const unreachable = !at && live.isBlind;
     const status = unreachable || !view ? "unknown" : verdictStatus(view.overall);
     const word = unreachable ? "Not known" : view ? view.overall[0].toUpperCase() + view.overall.slice(1) : "Connecting";
     setStatus(this.node, status);
     setIcon(this.node.firstElementChild, unreachable ? "unreachable" : status);
     setText(byId("verdict-word"), at && view ? `${word} then` : word);
     const reasons = view ? reasonsOf(view) : [];
-    if (unreachable) this.setReason(live.state === "refused" ? "You are no longer logged in." : unreachableText(live, view));
+    if (unreachable) this.setReason(BLIND[live.state] ?? unreachableText(live, view));
     else if (view) this.explain(view, reasons);
-    this.announce(unreachable ? `${word}. ${live.state === "refused" ? "You are no longer logged in." : "The server does not answer."}`
+    this.announce(unreachable ? `${word}. ${BLIND[live.state] ?? "The server does not answer."}`
       : view ? [`${at ? "Then: " : ""}${word}.`, ...reasons.map((each) => sentence(each))].join(" ") : "");
     if (view) this.counts.update(STATUSES.filter((each) => view.counts[each]).map((each) => ({ status: each, count: view.counts[each] })));
     this.setTitle(status, unreachable, reasons, at);

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from monitor.alerts.base import Permanent, Temporary
 from monitor.alerts.channels.alertmanager import Alertmanager
@@ -17,6 +16,7 @@ from monitor.alerts.text import render
 from monitor.model.checks import Notice, NoticeKind, Status
 from tests.integration.alerts.conftest import RealAlertmanager, Receiver
 from tests.support.builders.notices import FIRING, channel, firing, refusal, resolved, send
+from tests.support.logs import capture_logs
 from tests.support.processes import free_port, wait_for
 
 

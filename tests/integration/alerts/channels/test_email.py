@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from structlog.testing import capture_logs
 
 from monitor.alerts.base import Channel, Permanent, Temporary
 from tests.integration.alerts.conftest import Mailbox
 from tests.support.builders.notices import FIRING, channel, firing, refusal, resolved, send
+from tests.support.logs import capture_logs
 from tests.support.processes import free_port
 
 Serve = Callable[[Callable[[socket.socket], None]], int]

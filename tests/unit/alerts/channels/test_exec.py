@@ -11,11 +11,11 @@ from typing import Any
 
 import psutil
 import pytest
-from structlog.testing import capture_logs
 
 from monitor.alerts.base import Channel, Permanent, Temporary
 from monitor.model.checks import Status
 from tests.support.builders.notices import FIRING, channel, firing, refusal, resolved, send
+from tests.support.logs import capture_logs
 from tests.support.processes import wait_for
 
 
