@@ -130,6 +130,12 @@ def test_all_queues_are_counted_although_the_package_imports_no_application(
         state = project.state("celery")
         return state is not None and set(state.result.data.get("queues", ())) == expected
 
+    consumed = [f"queue:{queue}" for queue in queues.split(",")]
+    wait_for(
+        lambda: all(project.state(check) for check in consumed),
+        seconds=90,
+        what=FailureText(project, "the worker declares its queues"),
+    )
     wait_for(counted, seconds=90, what=FailureText(project, f"{sorted(expected)} are counted"))
     wait_for(
         lambda: (state := project.state("cache:default")) is not None and state.status == "ok",

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from django.core.cache.backends.redis import RedisCache
 from django.test import override_settings
+from django_redis.cache import RedisCache as DjangoRedisCache
+from django_redis.pool import ConnectionFactory
 
 from monitor.checks.registry import KINDS
 from monitor.lib import django_caches
@@ -159,6 +161,30 @@ def test_the_connection_is_that_of_djangos_own_backend(location: str, options: d
     ours = [connection_pool(server.url, timeout_seconds=1) for server in django_caches.servers(entry)]
     cache = RedisCache(location, {"OPTIONS": options})._cache
     theirs = [cache._pool_class.from_url(url, **cache._pool_options) for url in cache._servers]
+    assert [_facts(pool) for pool in ours] == [_facts(pool) for pool in theirs]
+
+
+@pytest.mark.parametrize(
+    ("location", "options"),
+    [
+        ("redis://h:1/1", {"USERNAME": "u", "PASSWORD": PASSWORD}),
+        ("redis://:own@h:1/1", {"PASSWORD": "p"}),
+        ("redis://h:1/1,redis://r:2/1", {"PASSWORD": "p"}),
+        (["redis://h:1/1", "redis://r:2/1"], {"CONNECTION_POOL_KWARGS": {"password": "p", "max_connections": 9}}),
+        ("redis://h:1?db=7", {"CONNECTION_POOL_KWARGS": {"db": 3}}),
+        ("rediss://h:1", {"CONNECTION_POOL_KWARGS": {"ssl_cert_reqs": "none", "db": 3}}),
+        ("unix:///run/redis.sock?db=2", {"PASSWORD": "p"}),
+    ],
+)
+def test_the_connection_is_that_of_django_redis(location: Any, options: dict[str, Any]) -> None:
+    """Server, database, login and TLS, compared with the connection pools of its client."""
+    entry = {"BACKEND": DJANGO_REDIS, "LOCATION": location, "OPTIONS": options}
+    ours = [connection_pool(server.url, timeout_seconds=1) for server in django_caches.servers(entry)]
+    client: Any = DjangoRedisCache(location, {"OPTIONS": options}).client
+    theirs = []
+    for index in range(len(client._server)):
+        ConnectionFactory._pools.clear()  # it keeps the pool of each address, whatever the options are
+        theirs.append(client.connect(index).connection_pool)
     assert [_facts(pool) for pool in ours] == [_facts(pool) for pool in theirs]
 
 
