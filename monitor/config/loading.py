@@ -166,8 +166,11 @@ def _without(values: dict[str, Any], paths: list[list[str]]) -> dict[str, Any]:
 def _roster(document: _Document, origins: Mapping[str, str], default_roster: Mapping[str, Table]) -> RosterParser:
     tables: dict[str, Table] = {}
     if document.default_checks:
-        own = {"for"} if "for_seconds" in document.defaults.model_fields_set else set()
-        tables = {name: {key: table[key] for key in table.keys() - own} for name, table in default_roster.items()}
+        overridden = {"for"} if "for_seconds" in document.defaults.model_fields_set else set()
+        tables = {
+            name: {key: value for key, value in table.items() if key not in overridden}
+            for name, table in default_roster.items()
+        }
     for name, table in document.checks.items():
         tables[name] = {**tables.get(name, {}), **table}
     roster = RosterParser(document.defaults, origins, default_roster)
