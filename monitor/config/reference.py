@@ -126,6 +126,8 @@ each run reads the address and the password from the settings. This example make
 
 ```toml
 [checks."cache:sessions"]
+kind = "cache"                 # not needed if the settings have this cache
+alias = "sessions"             # not needed, either
 critical = true
 groups = ["ready"]
 ```
