@@ -31,6 +31,8 @@ from monitor.config import (
     unknown_hint,
 )
 from monitor.config.keys import COMMON_CHANNEL_KEYS, COMMON_CHECK_KEYS
+from monitor.config.layers import CELERY_ORIGIN
+from monitor.config.model import DEFAULT_ORIGIN
 from monitor.executor import ProcessExecutor
 from monitor.lib import logs
 from monitor.lib.redaction import scrub
@@ -62,6 +64,8 @@ class Runtime:
     executor: Executor
     senders: Mapping[str, Send] = field(default_factory=dict)
     project: Identity = Identity()  # noqa: RUF009 - frozen
+    counts_declared_queues: frozenset[str] = frozenset()
+    """Names of the checks that also count the queues that workers declare."""
 
 
 def load(file: Path | None = None) -> Loaded:
@@ -105,11 +109,19 @@ def load_unvalidated(file: Path | None = None) -> Loaded:
 @functools.cache
 def runtime() -> Runtime:
     """Return the runtime of this process, which the first call builds. Opens no connection. Raises ConfigError."""
-    config = with_reminders(load().config)
+    loaded = load()
+    config = with_reminders(loaded.config)
     checks = {name: with_configured_options(config, check) for name, check in config.checks.items()}
     senders = {name: build_sender(channel) for name, channel in config.channels.items()}
     return Runtime(
-        config, checks, Plan(checks.values()), build_store(config), build_executor(config), senders, identity(config)
+        config,
+        checks,
+        Plan(checks.values()),
+        build_store(config),
+        build_executor(config),
+        senders,
+        identity(config),
+        _counting_declared_queues(loaded),
     )
 
 
@@ -207,6 +219,18 @@ def with_configured_options(config: Config, check: CheckSpec) -> CheckSpec:
         if option not in options and value is not None:
             options[option] = value.get_secret_value() if isinstance(value, SecretStr) else value
     return check.model_copy(update={"options": options})
+
+
+def _counting_declared_queues(loaded: Loaded) -> frozenset[str]:
+    """Return the names of the checks of the project's broker whose queues nobody has configured."""
+    if loaded.origin("broker_queues") not in (DEFAULT_ORIGIN, CELERY_ORIGIN):
+        return frozenset()
+    return frozenset(
+        check.name
+        for check in loaded.config.checks.values()
+        if configured_options(check.kind).get("queues") == "broker_queues"
+        and not check.options.keys() & {"queues", "broker_url"}
+    )
 
 
 def _load(file: Path | None) -> Loaded:

@@ -17,6 +17,7 @@ from monitor.config.keys import known_children, suggest_path
 
 DJANGO_ORIGIN = "settings.MONITOR"
 CELERY_ORIGIN = "the project's Celery settings"
+PROJECT_ORIGIN = "the project's settings"
 
 
 @dataclass

@@ -16,9 +16,9 @@ from monitor.config import probe_environment
 from monitor.config.environment import CONFIG_VARIABLE, read_environment
 from monitor.config.errors import ConfigError, ConfigProblem, problem, problems_from_validation
 from monitor.config.keys import TABLES, setting_keys
-from monitor.config.layers import CELERY_ORIGIN, Layer, read_file, read_mapping
+from monitor.config.layers import CELERY_ORIGIN, PROJECT_ORIGIN, Layer, read_file, read_mapping
 from monitor.config.model import DEFAULT_ORIGIN, Config, Loaded
-from monitor.config.roster import DEFAULT_ROSTER, RosterParser
+from monitor.config.roster import DEFAULT_ROSTER, RosterParser, Table
 from monitor.config.settings import Settings
 from monitor.config.urls import celery_broker_url, celery_transport_options
 from monitor.lib.tables import merged
@@ -37,13 +37,17 @@ def load(
 
     The sources, lowest precedence first:
 
-    1. ``project``: values derived from the project, such as the URL of its broker.
+    1. ``project``: values derived from the project, such as the URL of its broker. Its ``checks`` belong to the default
+       roster.
     2. In a sidecar only: the variables of `probe_environment`.
     3. The file ``file``, else the file that ``MONITOR_CONFIG`` names, else ``monitor.toml`` in the working directory.
     4. ``django_settings``: the dict ``settings.MONITOR``.
     5. ``environ``: the environment variables, by default those of the process.
     """
     environ = os.environ if environ is None else environ
+    project = dict(project or {})
+    project_checks = read_mapping({"checks": project.pop("checks", {})}, PROJECT_ORIGIN)
+    default_roster: Mapping[str, Table] = {**DEFAULT_ROSTER, **project_checks.values["checks"]}
     layers = [_file_layer(file, environ)]
     if probe_environment.is_sidecar(environ):
         layers.insert(0, probe_environment.read(environ, layers[0].values))
@@ -51,7 +55,7 @@ def load(
         layers.insert(0, read_mapping(project, CELERY_ORIGIN))
     if django_settings is not None:
         layers.append(read_mapping(django_settings))
-    layers.append(read_environment(environ, {table: _entry_names(layers, table) for table in TABLES}))
+    layers.append(read_environment(environ, {table: _entry_names(layers, table, default_roster) for table in TABLES}))
     if project and any("redis_url" in layer.values for layer in layers[1:]):
         _drop_key_prefix(layers[0])
     origins = {key: origin for layer in layers for key, origin in layer.origins.items()}
@@ -61,7 +65,9 @@ def load(
     problems += document_problems
     if not all(layer.readable for layer in layers):  # the checks of an unreadable file would be reported as missing
         raise ConfigError(problems)
-    roster = _roster(document, origins)
+    if document.default_checks:
+        origins = project_checks.origins | origins
+    roster = _roster(document, origins, default_roster)
     problems += roster.problems
     values = {name: getattr(document, name) for name in Settings.model_fields if name in document.model_fields_set}
     if document.broker_url is not None:
@@ -118,8 +124,8 @@ def _drop_key_prefix(derived: Layer) -> None:
     derived.origins.pop("key_prefix", None)
 
 
-def _entry_names(layers: Iterable[Layer], table: str) -> list[str]:
-    names = list(DEFAULT_ROSTER) if table == "checks" else []
+def _entry_names(layers: Iterable[Layer], table: str, default_roster: Iterable[str]) -> list[str]:
+    names = list(default_roster) if table == "checks" else []
     for layer in layers:
         if isinstance(layer.values.get(table), dict):
             names += layer.values[table]
@@ -158,11 +164,17 @@ def _without(values: dict[str, Any], paths: list[list[str]]) -> dict[str, Any]:
     return kept
 
 
-def _roster(document: _Document, origins: Mapping[str, str]) -> RosterParser:
-    tables = {name: dict(table) for name, table in DEFAULT_ROSTER.items()} if document.default_checks else {}
+def _roster(document: _Document, origins: Mapping[str, str], default_roster: Mapping[str, Table]) -> RosterParser:
+    tables: dict[str, Table] = {}
+    if document.default_checks:
+        overridden = {"for"} if "for_seconds" in document.defaults.model_fields_set else set()
+        tables = {
+            name: {key: value for key, value in table.items() if key not in overridden}
+            for name, table in default_roster.items()
+        }
     for name, table in document.checks.items():
         tables[name] = {**tables.get(name, {}), **table}
-    roster = RosterParser(document.defaults, origins)
+    roster = RosterParser(document.defaults, origins, default_roster)
     roster.add_checks(tables)
     roster.add_groups(document.groups)
     roster.add_channels(document.channels)

@@ -118,11 +118,42 @@ the check. `enabled = false` in this table removes the check. A check that is no
 `ready` only if its `groups` contain `ready`.
 """
 
+_PROJECT_CHECKS = """\
+In a Django project, the default roster also has these checks. They are not critical, and they belong to no group:
+
+- `database:ALIAS`, of the kind `database`, for each further alias in `DATABASES`;
+- `cache:ALIAS`, of the kind `cache`, for each alias in `CACHES` whose `LOCATION` is a URL of Redis. It does not matter
+  whether the backend is Django's own, django-redis or another one.
+
+In an alias, each character that the name of a check cannot have becomes an underscore. Such a name ends with a dot and
+8 digits, so that two aliases never get one name. `monitor config` lists the names. The checks contain the alias only:
+each run reads the address and the password from the settings. This example makes the cache of the sessions critical:
+
+```toml
+[checks."cache:sessions"]
+kind = "cache"                 # not needed if the settings have this cache
+alias = "sessions"             # not needed, either
+critical = true
+groups = ["ready"]
+```
+
+`cpu` and `connections` wait for a minute (`for`) before their status gets worse, unless `defaults.for` is set. A busy
+machine is high for a moment without any failure.
+"""
+
 
 def render() -> str:
     """Return the page, in Markdown."""
     parts = [_INTRODUCTION, _settings(), _CHECKS, _table_of("checks"), _GROUPS, _table_of("groups")]
-    parts += [_CHANNELS, _table_of("channels"), _MAINTENANCE, _table_of("maintenance"), _ROSTER, _roster()]
+    parts += [
+        _CHANNELS,
+        _table_of("channels"),
+        _MAINTENANCE,
+        _table_of("maintenance"),
+        _ROSTER,
+        _roster(),
+        _PROJECT_CHECKS,
+    ]
     return "\n".join(parts)
 
 
@@ -172,10 +203,11 @@ def _roster() -> str:
             f"`{spec['kind']}`",
             "yes" if spec.get("critical", True) else "no",
             ", ".join(spec.get("groups", ())),
+            f"`{spec['for']:g}s`" if "for" in spec else "",
         )
         for name, spec in DEFAULT_ROSTER.items()
     ]
-    return _markdown(("check", "kind", "critical", "groups"), rows)
+    return _markdown(("check", "kind", "critical", "groups", "for"), rows)
 
 
 def _type(field: FieldInfo) -> str:

@@ -21,18 +21,25 @@ DEFAULT_ROSTER: Mapping[str, Table] = {
     "database": {"kind": "database", "groups": [READY]},
     "redis": {"kind": "redis", "groups": [READY]},
     "celery": {"kind": "celery", "groups": [READY]},
-    "cpu": {"kind": "cpu", "critical": False},
+    "cpu": {"kind": "cpu", "critical": False, "for": 60.0},
     "memory": {"kind": "memory", "critical": False},
     "disk": {"kind": "disk", "critical": False},
-    "connections": {"kind": "connections", "critical": False},
+    "connections": {"kind": "connections", "critical": False, "for": 60.0},
 }
-"""Tables of the checks that run without any configuration."""
+"""Tables of the checks that run without any configuration. A project's databases and caches add further checks.
+
+A busy machine exceeds the thresholds of ``cpu`` for a moment, and listing its connections may take too long. So both
+checks wait (``for``) before their status gets worse.
+"""
 
 RUNTIME_PREFIXES = ("worker:", "queue:", "host:", "monitor:", "group:")
 """Prefixes of the names of checks that are created and deleted at run time."""
 
 RUNTIME_NAMES = frozenset({"workers"})
 """Names of the checks that are created at run time and have no such prefix."""
+
+_SETTINGS_OF_ALIASES = {"database": "DATABASES", "cache": "CACHES"}
+"""By the prefix of the names of the project's default checks, the Django setting that contains the aliases."""
 
 _ENABLED = TypeAdapter(bool)
 _TIMES = frozenset({"interval", "timeout", "valid_for"})  # each is validated by the others
@@ -45,7 +52,9 @@ class RosterParser:
     ``invalid`` contains checks and channels with invalid fields. These fields have their defaults there.
     """
 
-    def __init__(self, defaults: CheckDefaults, origins: Mapping[str, str]) -> None:
+    def __init__(
+        self, defaults: CheckDefaults, origins: Mapping[str, str], default_roster: Mapping[str, Table] = DEFAULT_ROSTER
+    ) -> None:
         self.checks: dict[str, CheckSpec] = {}
         self.groups: dict[str, GroupSpec] = {}
         self.channels: dict[str, ChannelSpec] = {}
@@ -55,6 +64,7 @@ class RosterParser:
         self._names: set[str] = set()
         self._defaults = defaults
         self._origins = origins
+        self._default_roster = default_roster
         self._default_fields = {
             field.alias or name: getattr(defaults, name)
             for name, field in CheckDefaults.model_fields.items()
@@ -63,10 +73,10 @@ class RosterParser:
 
     def add_checks(self, tables: Mapping[str, Table]) -> None:
         """Add the checks. A disabled check is validated but not added."""
-        self._names |= {name for name, table in tables.items() if "kind" in table} | set(DEFAULT_ROSTER)
+        self._names |= {name for name, table in tables.items() if "kind" in table} | set(self._default_roster)
         for name, table in tables.items():
             enabled = self._parse_enabled(name, table)
-            if "kind" not in table and not (enabled is False and name in DEFAULT_ROSTER):
+            if "kind" not in table and not (enabled is False and name in self._default_roster):
                 self._report_missing_kind(name, enabled)
             check = self._parse_check(name, table, is_enabled=enabled is not False)
             if check is not None and enabled:
@@ -167,23 +177,25 @@ class RosterParser:
             return None
 
     def _report_missing_kind(self, name: str, enabled: bool | None) -> None:
-        default_table = DEFAULT_ROSTER.get(name)
+        default_table = self._default_roster.get(name)
         if default_table is not None:
-            hint = f"is required, because default_checks is false; write kind = {default_table['kind']!r}"
+            keys = (f"{key} = {value!r}" for key, value in default_table.items() if key in ("kind", "alias"))
+            hint = f"is required, because default_checks is false; write {' and '.join(keys)}"
         elif enabled is False:
             self._report(("checks", name), NO_VALUE, "there is no such check" + _did_you_mean(name, self._names))
             return
         else:
             hint = "is required; write the kind of the check"
+            if setting := _SETTINGS_OF_ALIASES.get(name.partition(":")[0]):
+                hint = f"is required: settings.{setting} has no such alias with a check; write the kind of the check"
             hint += _did_you_mean(name, self._names, "; did you mean the check {!r}?")
         self._report(("checks", name, "kind"), NO_VALUE, hint)
 
     def _report_invalid(self, table: str, name: str, error: ValidationError) -> None:
         for validation_problem in problems_from_validation(f"{table}.{name}", error, table_keys(table), self._origins):
             if validation_problem.key == f"{table}.{name}.name":
-                self._report(
-                    (table, name), NO_VALUE, "a name has at most 200 characters: letters, digits and _ . @ : -"
-                )
+                hint = "a name has at most 200 characters: letters, digits and _ . @ : -"
+                self._report((table, name), NO_VALUE, hint + _did_you_mean(name, self._names))
             else:
                 self.problems.append(validation_problem)
 

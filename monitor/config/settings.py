@@ -79,7 +79,8 @@ class HysteresisSettings(FrozenModel):
         ge=0,
         description="time from the first to the last of the consecutive worse results that must pass before the status "
         "gets worse. The status gets worse only when both this time and `failure_threshold` are reached. With 0, only "
-        "`failure_threshold` counts",
+        "`failure_threshold` counts. The very first result of a check also waits for this time, unless it is an error "
+        "of a critical check",
     )
     retry_interval_seconds: Seconds | None = Field(
         default=None,
@@ -324,8 +325,10 @@ class Settings(FrozenModel):
     )
     broker_queues: Annotated[tuple[str, ...], CommaSeparated] = Field(
         default=("celery",),
-        description="names of the queues whose waiting tasks the check `celery` counts. In a project with a Celery "
-        "application, the default is the queues of the application",
+        description="names of the queues whose waiting tasks the check `celery` counts. Default in a Django project: "
+        "the queues in `CELERY_TASK_QUEUES`, `CELERY_TASK_DEFAULT_QUEUE`, `CELERY_TASK_ROUTES` and "
+        "`CELERY_BEAT_SCHEDULE`, or in the same settings of the Celery application if the monitor knows it. Unless "
+        "`broker_queues` is set, the queues that workers with the agent declare are counted, too, up to 100 in all",
     )
     database_url: Url | None = Field(
         default=None,

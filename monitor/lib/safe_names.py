@@ -9,7 +9,12 @@ import hashlib
 import re
 
 KINDS = ("group", "worker", "queue", "host")
-"""Prefixes in the names of checks that are named after another object, such as ``queue:NAME``."""
+"""Prefixes in the names of the runtime checks that are named after another object, such as ``queue:NAME``."""
+
+CHECK_NAME_LENGTH = 200
+"""Most characters of the name of a check."""
+
+_FORBIDDEN_IN_CHECK = re.compile(r"[^A-Za-z0-9_.@:-]")
 
 _ENDING = re.compile(r"\.[0-9a-f]{8}")
 _ENDING_CHARACTERS = 9
@@ -25,6 +30,15 @@ def safe_name(name: str, forbidden: re.Pattern[str], *, max_characters: int) -> 
     if permitted == name and len(name) <= max_characters and not _ENDING.fullmatch(name[-_ENDING_CHARACTERS:]):
         return name
     return f"{permitted[: max_characters - _ENDING_CHARACTERS]}.{digest(name)}"
+
+
+def check_name(kind: str, target: str) -> str:
+    """Return the name of the check of a worker, a queue, a cache or another target.
+
+    Characters that the name of a check cannot have are replaced. A changed name gets a short digest of the original, so
+    that different targets have different names.
+    """
+    return f"{kind}:{safe_name(target, _FORBIDDEN_IN_CHECK, max_characters=CHECK_NAME_LENGTH - len(kind) - 1)}"
 
 
 def digest(name: str) -> str:

@@ -97,7 +97,7 @@ def worst_host(kind: str, reading: Reading, state: State, hosts: Iterable[State]
     is_known = reading.status not in (Status.STALE, Status.UNKNOWN)
     worst, rank = None, _rank(reading.status, state.result.data.get(HOST_METRICS[kind]) if is_known else None)
     for host, metrics in _host_metrics(kind, hosts, now):
-        host_rank = _rank(_status(metrics), metrics.get(HOST_METRICS[kind]))
+        host_rank = _rank(_status(metrics, host), metrics.get(HOST_METRICS[kind]))
         if host_rank > rank:
             worst, rank = (host, metrics), host_rank
     return (reading, state) if worst is None else _with_metrics_of_host(state, *worst)
@@ -116,8 +116,8 @@ def _host_metrics(kind: str, hosts: Iterable[State], now: float) -> Iterator[tup
 
 
 def _with_metrics_of_host(state: State, host: State, metrics: Mapping[str, Any]) -> tuple[Reading, State]:
-    status = _status(metrics)
-    reason = metrics.get("reason") or (None if status is Status.OK else Reason.ABOVE_THRESHOLD)
+    status = _status(metrics, host)
+    reason = None if status is Status.OK else metrics.get("reason") or Reason.ABOVE_THRESHOLD
     result = dataclasses.replace(
         host.result,
         status=status,
@@ -129,11 +129,17 @@ def _with_metrics_of_host(state: State, host: State, metrics: Mapping[str, Any])
     return Reading(status, reason), State(state.check, status, host.since, state.sequence, result)
 
 
-def _status(metrics: Mapping[str, Any]) -> Status:
+def _status(metrics: Mapping[str, Any], host: State) -> Status:
+    """Return the status of a metric of a host, but none worse than the status of the host.
+
+    The status of the host gets worse only after the metric was high for a while. Each beacon has only the numbers of
+    one moment.
+    """
     try:
-        return Status(metrics.get("status", Status.OK))
+        status = Status(metrics.get("status", Status.OK))
     except ValueError:
-        return Status.OK
+        status = Status.OK
+    return min(status, host.status, key=lambda each: each.severity)
 
 
 def _rank(status: Status, number: Any) -> tuple[int, float]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from monitor.config import CheckSpec
-from monitor.lib.safe_names import KINDS, safe_name
+from monitor.lib.safe_names import KINDS, check_name, safe_name
 
 SUMMARY = "workers"
 """Name of the check that sums up all workers and queues."""
@@ -24,12 +24,9 @@ HOST_INTERVALS = 6.0
 Each beacon has only the numbers of one moment.
 """
 
-NAME_LENGTH = 200
-"""Most characters of the name of a runtime check."""
 PARENT_LENGTH = 150
 """Most characters of the name of the parent check within the name of a child check."""
 
-_FORBIDDEN = re.compile(r"[^A-Za-z0-9_.@:-]")
 _FORBIDDEN_IN_PARENT = re.compile(r"[^A-Za-z0-9_.@-]")
 _RUNTIME_CHECK = re.compile(rf"{SUMMARY}|(worker|queue|host|monitor|{CHILD}):[A-Za-z0-9_.@:-]+")
 
@@ -42,15 +39,6 @@ def is_runtime_check(check: str) -> bool:
 def runtime_spec(check: str) -> CheckSpec:
     """Return the spec of a runtime check with the fields that follow from its name alone: name and kind."""
     return CheckSpec.model_construct(name=check, kind=check.partition(":")[0], critical=False, groups=(), options={})
-
-
-def check_name(kind: str, target: str) -> str:
-    """Return the name of the check of a worker, a queue or another target.
-
-    Characters that the name of a check cannot have are replaced. A changed name gets a short digest of the original, so
-    that different targets have different names.
-    """
-    return f"{kind}:{safe_name(target, _FORBIDDEN, max_characters=NAME_LENGTH - len(kind) - 1)}"
 
 
 def check_names(name: str, checks: Iterable[str]) -> Iterator[str]:

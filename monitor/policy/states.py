@@ -67,7 +67,8 @@ def as_result(
 def advance(state: State | None, result: Result, check: CheckSpec) -> tuple[State, tuple[Transition, ...]]:
     """Return the state after one more result, and the transitions (one or none).
 
-    - The first result gives the status at once.
+    - The first result gives the status at once. With ``for_seconds``, a first result that fails no group does not:
+      the check begins as ok, and this result begins a streak.
     - The status gets worse after ``failure_threshold`` consecutive worse results that span at least ``for_seconds``.
     - The status gets better after ``success_threshold`` consecutive better results.
     - A result with ``grace`` (too early to judge) does not change the status.
@@ -75,7 +76,7 @@ def advance(state: State | None, result: Result, check: CheckSpec) -> tuple[Stat
     """
     if state is None:
         first_state = State(check.name, Status.UNKNOWN, result.observed_at, 0, result)
-        return (first_state, ()) if result.grace else _change_status(first_state, result)
+        return (first_state, ()) if result.grace else _judge_first(first_state, result, check)
     after, transitions = _advance(state, result, check)
     if state.stale_since is None:
         return after, transitions
@@ -100,13 +101,21 @@ def _advance(state: State, result: Result, check: CheckSpec) -> tuple[State, tup
     if result.grace:
         return _with_result(state, result, state.streak, state.retry_at), ()
     if not state.is_judged:
-        return _change_status(state, result)
+        return _judge_first(state, result, check)
     streak = _continue_streak(state, result)
     if streak is None:
         return _with_result(state, result), ()
     if _is_confirmed(state, streak, result, check):
         return _change_status(state, result, streak.status)
     return _with_result(state, result, streak, _retry_at(state, streak, result, check)), ()
+
+
+def _judge_first(state: State, result: Result, check: CheckSpec) -> tuple[State, tuple[Transition, ...]]:
+    """Return the state after the first result that may change the status."""
+    fails_no_group = result.status is Status.WARNING or not check.critical
+    if check.for_seconds > 0 and result.status is not Status.OK and fails_no_group:
+        return _change_status(state, result, Status.OK)
+    return _change_status(state, result)
 
 
 def read_status(state: State | None, now: float, *, hold: GroupHold | None = None) -> Reading:

@@ -61,6 +61,10 @@ class WorkerRegistry(Protocol):
         """Return all stored beacons and heartbeats, and the round state. Delete values that cannot be decoded."""
         ...
 
+    def round_state(self) -> bytes:
+        """Return the state that the last round stored, without beacons and heartbeats. Empty if there is none."""
+        ...
+
     def count_rejected(self, kind: str, number: int = 1) -> None:
         """Count rejected values that the caller found in the report. Raise nothing."""
         ...

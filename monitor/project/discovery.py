@@ -12,6 +12,7 @@ from typing import Any
 
 from monitor.agent import broker
 from monitor.agent.identity import Identity, of_process
+from monitor.project import default_checks, queues
 
 VARIABLE = "DJANGO_SETTINGS_MODULE"
 OBSERVED_VARIABLE = "CELERY_HEALTH_MONITOR_OBSERVED"
@@ -48,9 +49,15 @@ def explicit_settings() -> Mapping[str, Any]:
 
 
 def derived_settings() -> dict[str, Any]:
-    """Return defaults for missing settings: broker, queues and name of the project, and its broker as the store."""
+    """Return defaults for missing settings: broker, queues and name of the project, and its broker as the store.
+
+    The value of ``checks`` is the part of the default roster that watches the project's databases and caches.
+    """
     derived: dict[str, Any] = {}
     settings = _django_settings()
+    if settings is not None:
+        found = {"checks": default_checks.from_settings(settings), "broker_queues": queues.from_settings(settings)}
+        derived |= {key: value for key, value in found.items() if value}
     for name in ("CELERY_BROKER_URL", "BROKER_URL"):
         if settings is not None and isinstance(getattr(settings, name, None), str):
             derived.setdefault("broker_url", getattr(settings, name))
@@ -80,9 +87,7 @@ def from_celery(app: Any) -> dict[str, Any]:
         derived["broker_url"] = url
     if conf.broker_transport_options:
         derived["broker_transport_options"] = dict(conf.broker_transport_options)
-    queues = conf.task_queues
-    names = list(queues) if isinstance(queues, Mapping) else [getattr(queue, "name", queue) for queue in queues or ()]
-    derived["broker_queues"] = [str(name) for name in names] or [str(conf.task_default_queue)]
+    derived["broker_queues"] = queues.from_application(app)
     return derived
 
 

@@ -7,6 +7,7 @@ from structlog.contextvars import bound_contextvars
 
 from monitor.policy.schedule import admit
 from monitor.ports.executor import ExecutorUnavailable
+from monitor.services.declared_queues import with_declared_queues
 from monitor.services.run_check import due_now, log_run, run_check
 from monitor.tasks.alerts import wake
 from monitor.tasks.base import dispatch_queue, log, log_unavailable
@@ -27,6 +28,8 @@ def run(app: Celery, runtime: Runtime, name: str, due_at: float | None = None) -
         if check is None:
             log.warning("check.unknown", hint="beat and worker have different configurations")
             return
+        if name in runtime.counts_declared_queues:
+            check = with_declared_queues(check, runtime.store.workers)
         try:
             result = run_check(check, due_at, store=runtime.store.states, executor=runtime.executor)
         except ExecutorUnavailable as error:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from monitor.agent.capacity import has_free_capacity
 from monitor.agent.protocol import EXPIRES_SECONDS, Beacon, target_field
 from monitor.config.settings import WorkerSettings
+from monitor.lib.safe_names import check_name
 from monitor.model.checks import Outcome, WorkerVerdict
-from monitor.policy.runtime_checks import SUMMARY, check_name
+from monitor.policy.runtime_checks import SUMMARY
 from monitor.policy.workers import instances, round_state
 from monitor.policy.workers.heartbeats import RoundInput, is_withheld, may_rest
 from monitor.policy.workers.instances import WorkerInstance

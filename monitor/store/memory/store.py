@@ -53,6 +53,10 @@ class MemoryWorkers:
         """Return all beacons and executed heartbeats, and the round state."""
         return WorkerReport(self._clock(), dict(self.beacons), dict(self.executed), self._round_state)
 
+    def round_state(self) -> bytes:
+        """Return the state that the last round stored."""
+        return self._round_state
+
     def count_rejected(self, kind: str, number: int = 1) -> None:
         """Count rejected values that the caller found in the report."""
         self.counts += Counter({kind: number})

@@ -66,6 +66,11 @@ class RedisWorkers:
         server, up_seconds = _server_id_and_uptime(self._connection.ask("INFO", "server"))
         return WorkerReport(now, newest, kept, bytes(round_state), server, up_seconds)
 
+    def round_state(self) -> bytes:
+        """Return the state that the last round stored. Empty if it is missing or too large. Raise StoreUnavailable."""
+        stored = self._connection.ask("GETRANGE", self._round_state_key, 0, ROUND_STATE_LIMIT_BYTES)
+        return stored if isinstance(stored, bytes) and len(stored) <= ROUND_STATE_LIMIT_BYTES else b""
+
     def count_rejected(self, kind: str, number: int = 1) -> None:
         """Count rejected values that the caller found in the report. Raise nothing."""
         self._rejected.count(kind, number)

@@ -14,10 +14,11 @@ from monitor.store.memory.store import MemoryStore
 
 def test_the_notes_of_a_round_are_there_in_the_next(store: Store) -> None:
     """By the store's clock; before the first round there are none."""
-    assert store.workers.report().round_state == b""
+    assert store.workers.report().round_state == store.workers.round_state() == b""
     store.workers.store_round(b"notes", emitted={target_field("queue", "celery"): 1.5})
     sighting = store.workers.report()
     assert (sighting.round_state, sighting.beacons, sighting.executed) == (b"notes", {}, {})
+    assert store.workers.round_state() == b"notes"
     assert sighting.now == pytest.approx(time.time(), abs=5)
 
 

@@ -17,7 +17,8 @@ from django.test import override_settings
 
 from monitor.api import wrapper
 from monitor.api.service import Service
-from monitor.policy.runtime_checks import check_name, child_name
+from monitor.lib.safe_names import check_name
+from monitor.policy.runtime_checks import child_name
 from monitor.store.memory.store import MemoryStore
 from tests.support.builders.values import record
 

@@ -30,6 +30,14 @@ def test_the_default_roster():
     }
 
 
+def test_a_busy_machine_is_no_warning_at_once():
+    """`cpu` and `connections` wait for a minute. A table of the check and the table `defaults` have precedence."""
+    patient = {"cpu": 60.0, "connections": 60.0}
+    assert {name: check.for_seconds for name, check in configured().checks.items() if check.for_seconds} == patient
+    assert configured(checks={"cpu": {"for": 0}}).checks["cpu"].for_seconds == 0
+    assert {check.for_seconds for check in configured(defaults={"for": "5m"}).checks.values()} == {300}
+
+
 def test_the_default_roster_can_be_changed():
     """A table of the same name changes a check, `enabled` removes one, a new one joins no group by itself."""
     config = configured(

@@ -11,8 +11,8 @@ import pytest
 from monitor.agent.protocol import client_name, direct_queue
 from monitor.alerts.channels.alertmanager import Alertmanager
 from monitor.config.probe_environment import namespace
-from monitor.lib.safe_names import digest, safe_name
-from monitor.policy.runtime_checks import check_name, check_names, child_name, is_runtime_check, parent_checks
+from monitor.lib.safe_names import check_name, digest, safe_name
+from monitor.policy.runtime_checks import check_names, child_name, is_runtime_check, parent_checks
 from tests.support.builders.notices import firing
 
 SIMILAR = [

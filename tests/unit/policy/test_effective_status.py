@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from monitor.model.checks import State
+from monitor.model.checks import State, Status
 from monitor.policy import Reading, read_status
 from monitor.policy.effective_status import RuntimeStates, overlay
 from monitor.policy.runtime_checks import is_runtime_check
@@ -113,7 +113,15 @@ def test_a_broker_of_its_own_has_nothing_to_do_with_our_workers() -> None:
 
 
 def host(name: str, *, age: float = 1.0, **vitals: dict[str, Any]) -> State:
-    return state(f"host:{name}", age=age, data=vitals)
+    worst = max((Status(each["status"]) for each in vitals.values()), key=lambda each: each.severity)
+    return state(f"host:{name}", worst, age=age, data=vitals)
+
+
+def test_a_host_that_is_busy_for_a_moment_is_no_warning() -> None:
+    """The newest beacon has a high number, and the state of the host waits for it to last."""
+    busy = state("host:a", "ok", data={"cpu": cpu(99, "warning") | {"reason": "above_threshold"}})
+    reading, shown = seen("cpu", state("cpu", data={"percent": 40}), busy)
+    assert (reading.status, reading.reason, shown.result.data["percent"]) == ("ok", None, 99)
 
 
 def cpu(percent: float, status: str = "ok") -> dict[str, Any]:

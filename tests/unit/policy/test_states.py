@@ -59,6 +59,12 @@ def play(letters: str, rules: CheckSpec, every: float = 10.0) -> tuple[str, list
         ("too early to say is unknown until there is something to say", {"failure_threshold": 2}, "gge", "uue"),
         ("and changes nothing that is known", {"failure_threshold": 2}, "oegge", "oooo" + "e"),
         ("for counts from the first of the streak", {"for": 25}, "oeeoeee", "ooooooo"),
+        ("for: a first warning must last", {"for": 25}, "wwww" + "o", "ooow" + "o"),
+        ("for: a first warning that passes", {"for": 25}, "wwo", "ooo"),
+        ("for: a first error of a critical check does not wait", {"for": 25}, "e", "e"),
+        ("for: a first error of another check must last", {"for": 25, "critical": False}, "eeee", "oooe"),
+        ("for: nor after it was too early to say", {"for": 25, "critical": False}, "geeee", "uoooe"),
+        ("without for, a first warning does not wait", {"critical": False}, "w", "w"),
     ],
 )
 def test_hysteresis(caption: str, rules: dict[str, Any], results: str, states: str) -> None:

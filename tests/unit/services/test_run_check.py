@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from monitor.config import CheckSpec
+from monitor.lib.safe_names import check_name
 from monitor.model.checks import NO_PAST, Outcome, Past, Status
-from monitor.policy.runtime_checks import check_name
 from monitor.policy.schedule import Plan
 from monitor.ports.executor import ExecutorUnavailable
 from monitor.services import run_check

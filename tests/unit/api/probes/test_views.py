@@ -11,7 +11,7 @@ from django.test import AsyncClient, Client, override_settings
 from django.urls import reverse
 
 from monitor.api.service import Service
-from monitor.policy.runtime_checks import check_name
+from monitor.lib.safe_names import check_name
 from monitor.store.memory.store import MemoryStore
 from tests.support.builders.values import record
 

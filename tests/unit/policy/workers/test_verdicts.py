@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from monitor.agent.protocol import ActiveTask, Beacon
 from monitor.config.settings import WorkerSettings
+from monitor.lib.safe_names import check_name
 from monitor.model.checks import QueueVerdict, Status, WorkerVerdict
-from monitor.policy.runtime_checks import check_name, check_spec
+from monitor.policy.runtime_checks import check_spec
 from monitor.policy.workers import outcomes
 from monitor.policy.workers.verdicts import (
     QueueObservation,

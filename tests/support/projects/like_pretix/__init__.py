@@ -1,0 +1,1 @@
+"""Project whose databases, caches and queues are configured as in pretix."""
