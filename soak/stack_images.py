@@ -20,7 +20,9 @@ SUITE = "bookworm"
 STAND_INS = {
     "apache/kafka": "kafka",
     "danielqsj/kafka-exporter": "exporter",
+    "postgres": "postgres",
     "prom/prometheus": "prometheus",
+    "valkey/valkey": "valkey",
     "willfarrell/autoheal": "autoheal",
 }
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
