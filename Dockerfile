@@ -21,16 +21,15 @@ COPY monitor monitor
 RUN /opt/monitor/bin/pip install --no-cache-dir --disable-pip-version-check --constraint constraints.txt ".[${EXTRAS}]"
 
 FROM ${BASE}
+# The base image and the commit are known to the build only: --label org.opencontainers.image.revision=$(git rev-parse HEAD)
 ARG BASE
 ARG VERSION=0.1.0
-ARG REVISION=""
-ARG CREATED=""
 LABEL org.opencontainers.image.title="celery-health-monitor" \
       org.opencontainers.image.description="Health monitor for Django, Celery, Redis and Kafka: every role" \
       org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.url="https://github.com/celery-health-monitor/celery-health-monitor" \
+      org.opencontainers.image.source="https://github.com/celery-health-monitor/celery-health-monitor" \
       org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}" \
-      org.opencontainers.image.created="${CREATED}" \
       org.opencontainers.image.base.name="${BASE}"
 COPY --from=build /opt/monitor /opt/monitor
 ENV PATH=/opt/monitor/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
