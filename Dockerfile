@@ -21,7 +21,7 @@ COPY monitor monitor
 RUN /opt/monitor/bin/pip install --no-cache-dir --disable-pip-version-check --constraint constraints.txt ".[${EXTRAS}]"
 
 FROM ${BASE}
-# The base image and the commit are known to the build only: --label org.opencontainers.image.revision=$(git rev-parse HEAD)
+# A build knows its commit: --label org.opencontainers.image.revision=$(git rev-parse HEAD)
 ARG BASE
 ARG VERSION=0.1.0
 LABEL org.opencontainers.image.title="celery-health-monitor" \
