@@ -297,7 +297,7 @@ def test_the_stack_of_the_product_has_its_parts() -> None:
     assert [role["command"][0] for role in roles.values()] == [*roles]
     assert all("test" not in role["healthcheck"] for role in roles.values()), "the image has the health check"
     assert found["shop-worker"]["healthcheck"]["test"] == ["CMD", "monitor", "probe", "worker"]
-    environment = {name: str(value) for name, value in found["web"]["environment"].items()}
+    environment = {name: str(value or "") for name, value in found["web"]["environment"].items()}
     loaded = configuration(environ=environment).config
     for name in ("MONITOR_PROJECT", "MONITOR_REDIS_URL"):
         assert found["shop-worker"]["environment"][name] == environment[name]

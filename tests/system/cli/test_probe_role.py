@@ -15,7 +15,7 @@ from tests.support.process_tree import Up
 from tests.support.processes import free_port, wait_for
 from tests.support.roles import Monitor, StartMonitor
 
-ROSTER = '[checks.redis]\nkind = "redis"\ninterval = "1s"\n'
+ROSTER = '[checks.redis]\nkind = "redis"\ninterval = "1s"\ngroups = ["ready"]\n'
 
 
 def probe(directory: Path, *arguments: str) -> tuple[int, str]:
@@ -61,7 +61,7 @@ def test_each_role_is_found_and_judged(start_monitor: StartMonitor, freezer: Fre
     assert code == 0
     assert line.startswith("ok: beat is running, worker is running, web answers: 200 alive (http://127.0.0.1:")
 
-    monitor.redis.stop()
+    monitor.redis.kill()
     monitor.wait_for_ready(503)
     assert probe(directory)[0] == 0
     monitor.redis.start()
@@ -81,7 +81,7 @@ def test_a_worker_that_waits_for_its_broker_is_alive(start_monitor: StartMonitor
     """Its loop turns with each attempt to connect, before the first connection as well."""
     directory = tmp_path / "roles"
     monitor = started(start_monitor, directory)
-    monitor.redis.stop()
+    monitor.redis.kill()
     monitor.worker()
     monitor.beat()
     wait_for_probe(directory, 0, "beat is running, worker is running")
