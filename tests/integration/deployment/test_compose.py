@@ -301,7 +301,8 @@ def test_the_stack_of_the_product_has_its_parts() -> None:
     loaded = configuration(environ=environment).config
     for name in ("MONITOR_PROJECT", "MONITOR_REDIS_URL"):
         assert found["shop-worker"]["environment"][name] == environment[name]
-    assert loaded.broker_url == found["shop-worker"]["environment"]["SHOP_BROKER_URL"]
+    assert loaded.project == "shop"
+    assert environment["MONITOR_BROKER_URL"] == found["shop-worker"]["environment"]["SHOP_BROKER_URL"]
 
 
 def test_the_image_runs_no_role_by_itself() -> None:
