@@ -60,9 +60,10 @@ def docker(host: str, *arguments: str) -> str:
 class Stack:
     """One of compose/*.yml, under a project name and on ports of its own."""
 
-    def __init__(self, host: str, file: str, python_image: str, settings: Mapping[str, str]) -> None:
+    def __init__(self, host: str, file: str, python_image: str | None, settings: Mapping[str, str]) -> None:
+        """Prepare the stack. Without ``python_image`` the images are built from the one that the files name."""
         self.host, self.project = host, f"soak-{file}"
-        self.ports = {"a": free_port(), "b": free_port()}
+        self.ports = {"a": free_port(), "b": free_port(), "web": free_port()}
         self._started = tempfile.NamedTemporaryFile(prefix="soak-events-")  # noqa: SIM115  (until the stack is left)
         self._events: subprocess.Popen[bytes]
         self._base = ["docker-compose", "--project-name", self.project, "--file", str(COMPOSE / f"{file}.yml")]
@@ -70,9 +71,10 @@ class Stack:
             "DOCKER_HOST": host,
             "DOCKER_SOCKET": host.removeprefix("unix://"),
             "COMPOSE_DOCKER_CLI_BUILD": "0",
-            "PYTHON_IMAGE": python_image,
+            **({"PYTHON_IMAGE": python_image} if python_image else {}),
             "PROBE_A_PORT": str(self.ports["a"]),
             "PROBE_B_PORT": str(self.ports["b"]),
+            "WEB_PORT": str(self.ports["web"]),
             "PROMETHEUS_PORT": str(free_port()),
             **settings,
         }
@@ -85,7 +87,7 @@ class Stack:
         command = ["docker", "events", *filters, "--format", "{{json .}}"]
         self._events = subprocess.Popen(command, env={**os.environ, **self._env}, stdout=self._started)
         self.compose("up", "--detach")
-        wait_for(lambda: self.starts("consumer-a"), seconds=30, what="the engine tells that a container was started")
+        wait_for(self._any_start, seconds=30, what="the engine reports that a container was started")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -111,10 +113,13 @@ class Stack:
         """``starting``, ``healthy`` or ``unhealthy``."""
         return str(self.inspect(service)["State"]["Health"]["Status"])
 
-    def ask(self, which: str, path: str = "/ready") -> tuple[int, dict[str, Any]]:
-        """Status and body of the probe ``a`` or ``b``; status 0 while nobody answers."""
+    def ask(
+        self, which: str, path: str = "/ready", headers: Mapping[str, str] | None = None
+    ) -> tuple[int, dict[str, Any]]:
+        """Status and body of the probe ``a`` or ``b``, or of ``web``; status 0 while no server answers."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.ports[which]}{path}", headers=dict(headers or {}))
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[which]}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(request, timeout=5) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)
@@ -130,13 +135,18 @@ class Stack:
 
     def starts(self, *services: str, since: datetime = EVER) -> list[datetime]:
         """When containers of these services were started after a moment, whoever did it."""
-        events = [json.loads(line) for line in Path(self._started.name).read_text().splitlines()]
         moments = [
             datetime.fromtimestamp(event["timeNano"] / 1e9, UTC)
-            for event in events
+            for event in self._start_events()
             if event["Actor"]["Attributes"]["com.docker.compose.service"] in services
         ]
         return [moment for moment in moments if moment > since]
+
+    def _any_start(self) -> bool:
+        return bool(self._start_events())
+
+    def _start_events(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in Path(self._started.name).read_text().splitlines()]
 
     def _tidy(self) -> None:
         self.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")

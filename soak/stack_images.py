@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -20,7 +21,9 @@ SUITE = "bookworm"
 STAND_INS = {
     "apache/kafka": "kafka",
     "danielqsj/kafka-exporter": "exporter",
+    "postgres": "postgres",
     "prom/prometheus": "prometheus",
+    "valkey/valkey": "valkey",
     "willfarrell/autoheal": "autoheal",
 }
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
@@ -42,13 +45,14 @@ def build(host: str) -> None:
 
 def foreign_images() -> list[str]:
     """The images that are not built from this checkout, with the tags that the compose files ask for."""
-    services = [
-        service
-        for file in sorted(COMPOSE.glob("*.yml"))
-        for service in yaml.safe_load(file.read_text())["services"].values()
-    ]
-    ours = {service["image"] for service in services if "build" in service}
-    return sorted({service["image"] for service in services if "image" in service} - ours)
+    found = [service for file in sorted(COMPOSE.glob("*.yml")) for service in services(file.name)]
+    ours = {service["image"] for service in found if "build" in service}
+    return sorted({service["image"] for service in found if "image" in service} - ours)
+
+
+def services(file: str) -> list[dict[str, Any]]:
+    """The services of a compose file, as it has them."""
+    return list(yaml.safe_load((COMPOSE / file).read_text())["services"].values())
 
 
 def _base(host: str) -> None:

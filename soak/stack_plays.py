@@ -84,7 +84,7 @@ def autoheal_seed(stack: Stack, story: Story) -> None:
 
 
 Play = Callable[[Stack, Story], None]
-PLAYS: Mapping[str, tuple[str, Play, Mapping[str, str]]] = {
+KAFKA_PLAYS: Mapping[str, tuple[str, Play, Mapping[str, str]]] = {
     "sidecar": ("sidecar", sidecar, {}),
     "integrated": ("integrated", integrated, {}),
     "autoheal": ("autoheal", autoheal, HEALED),

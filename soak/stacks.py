@@ -16,9 +16,11 @@ import pytest
 
 from soak import report, stack_images
 from soak.stack_engine import Stack, about, engine
-from soak.stack_plays import PLAYS, WINDOW_SECONDS, Story
+from soak.stack_plays import KAFKA_PLAYS, WINDOW_SECONDS, Story
+from soak.stack_product import PRODUCT_PLAYS
 
 HEAD = ("done", "seen", "after", "right")
+PLAYS = {**KAFKA_PLAYS, **PRODUCT_PLAYS}
 NEEDED = ("dockerd", "docker", "docker-compose", "debootstrap")
 
 

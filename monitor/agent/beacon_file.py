@@ -77,7 +77,7 @@ def write(directory: str, node: str, sample: LivenessSample) -> None:
     try:
         os.mkdir(directory, 0o700)
     except FileExistsError:
-        _require_own(directory)
+        require_own(directory)
     pid = os.getpid()
     path = _path(directory, node)
     if (directory, pid) not in _cleaned:
@@ -86,7 +86,7 @@ def write(directory: str, node: str, sample: LivenessSample) -> None:
     lines = [
         f"node {node}".replace("\n", " "),
         f"pid {pid}",
-        f"started {_start_ticks(pid) or 0}",
+        f"started {start_ticks(pid) or 0}",
         f"at {time.monotonic():.3f}",
     ]
     lines += [f"{name} {_encoded(name, getattr(sample, name))}" for name in LivenessSample.__slots__]
@@ -125,13 +125,13 @@ def remove(directory: str, node: str) -> None:
 
 def read(directory: str) -> list[LocalWorker]:
     """Return all workers that have a sample in ``directory`` and whose process exists. Raises OSError."""
-    _require_own(directory)
+    require_own(directory)
     entries = [_read(os.path.join(directory, name)) for name in _sample_names(directory)]
     now = time.monotonic()
     return [
         LocalWorker(node, pid, sample, max(0.0, now - at))
         for node, pid, started, at, sample in filter(None, entries)
-        if _is_running(pid, started) and at < now + 1.0  # a time in the future was written before a reboot
+        if is_running(pid, started) and at < now + 1.0  # a time in the future was written before a reboot
     ]
 
 
@@ -151,7 +151,7 @@ def _is_foreign(path: str) -> bool:
     return not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid()
 
 
-def _require_own(directory: str) -> None:
+def require_own(directory: str) -> None:
     """Raise OSError unless the directory belongs to this user.
 
     The directory in ``$CELERY_HEALTH_MONITOR_DIR`` may also belong to root, as mounted volumes do. If this user is
@@ -184,7 +184,7 @@ def _remove_ended(directory: str) -> None:
     for name in _sample_names(directory):
         path = os.path.join(directory, name)
         entry = _read(path)
-        if entry is None or not _is_running(entry[1], entry[2]):
+        if entry is None or not is_running(entry[1], entry[2]):
             _unlink(path)
 
 
@@ -221,9 +221,9 @@ def _decoded(name: str, text: str) -> str | float | None:
     return None if text == "-" else _TYPES.get(name, float)(text)
 
 
-def _is_running(pid: int, started: int) -> bool:
+def is_running(pid: int, started: int) -> bool:
     """Return whether the process still exists. False if its id now belongs to a newer process."""
-    current_start = _start_ticks(pid)
+    current_start = start_ticks(pid)
     if current_start is not None:
         return current_start == started
     if os.path.exists("/proc/self/stat"):
@@ -237,7 +237,7 @@ def _is_running(pid: int, started: int) -> bool:
     return True
 
 
-def _start_ticks(pid: int) -> int | None:
+def start_ticks(pid: int) -> int | None:
     """Return the start of a process in clock ticks since boot (proc(5)); None if it has ended, or without /proc."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:

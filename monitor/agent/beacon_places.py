@@ -22,8 +22,8 @@ def write(node: str, sample: LivenessSample) -> None:
     except OSError:
         if not os.path.isdir(MEMORY):
             raise
-        beacon_file.write(_in_memory(directory), node, sample)
-        _used_in_memory.add(_in_memory(directory))
+        beacon_file.write(in_memory(directory), node, sample)
+        _used_in_memory.add(in_memory(directory))
     else:
         while _used_in_memory:
             _remove(_used_in_memory.pop(), node)
@@ -37,7 +37,7 @@ def read(directory: str) -> list[beacon_file.LocalWorker]:
     """
     workers: list[beacon_file.LocalWorker] = []
     failure: OSError | None = None
-    for candidate in (directory, _in_memory(directory)):
+    for candidate in (directory, in_memory(directory)):
         try:
             workers += beacon_file.read(candidate)
         except OSError as error:
@@ -56,7 +56,7 @@ def why_not_writable(directory: str) -> str | None:
     The reasons are: full, over quota, read-only. For any other reason the result is None. The function writes a file,
     because a file system may report free space that its users must not use.
     """
-    errors = [_try_to_write(candidate) for candidate in (directory, _in_memory(directory))]
+    errors = [_try_to_write(candidate) for candidate in (directory, in_memory(directory))]
     if None in errors or errors[0] is None or errors[0].errno not in _FULL:
         return None
     return os.strerror(errors[0].errno)
@@ -83,7 +83,7 @@ def _remove(directory: str, node: str) -> None:
         pass  # another worker uses the directory
 
 
-def _in_memory(directory: str) -> str:
+def in_memory(directory: str) -> str:
     """Return the counterpart of ``directory`` in memory. Its name has the user id and the path of ``directory``."""
     name = directory.replace("=", "=0").replace("/", "=1")
     return os.path.join(MEMORY, f"celery-health-monitor-{os.geteuid()}-{name}")

@@ -28,6 +28,10 @@ def run_probe(arguments: "Sequence[str]") -> int:
         from monitor.cli import probe_worker  # noqa: PLC0415 - without the HTTP client, which is slow to import
 
         return probe_worker.main(arguments[1:])
+    if list(arguments[:1]) == ["role"]:
+        from monitor.cli import probe_role  # noqa: PLC0415
+
+        return probe_role.main(arguments[1:])
     from monitor.cli import probe_url  # noqa: PLC0415
 
     return probe_url.main(arguments)

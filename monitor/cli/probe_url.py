@@ -26,17 +26,22 @@ def main(arguments: Sequence[str]) -> int:
     Exit with 2 if the arguments are invalid.
     """
     url, timeout_seconds = _parse(arguments)
+    passed, line = request_in_time(url, timeout_seconds)
+    print(f"{'ok' if passed else 'failed'}: {line} ({url})")  # noqa: T201
+    sys.stdout.flush()
+    if threading.active_count() > 1:
+        os._exit(1)  # the interpreter's shutdown would wait for a thread that is in a C call
+    return 0 if passed else 1
+
+
+def request_in_time(url: str, timeout_seconds: float) -> tuple[bool, str]:
+    """Request the endpoint as `request_endpoint` does, and wait no longer than ``timeout_seconds`` for the result."""
     results: list[tuple[bool, str]] = []
     # In a thread, because the timeout of a socket limits neither name resolution nor a response that is sent slowly.
     thread = threading.Thread(target=lambda: results.append(request_endpoint(url, timeout_seconds)), daemon=True)
     thread.start()
     thread.join(timeout_seconds)
-    passed, line = results[0] if results else (False, f"no answer within {timeout_seconds:g} s")
-    print(f"{'ok' if passed else 'failed'}: {line} ({url})")  # noqa: T201
-    if not results:
-        sys.stdout.flush()
-        os._exit(1)  # the interpreter's shutdown would wait for a thread that is in a C call
-    return 0 if passed else 1
+    return results[0] if results else (False, f"no answer within {timeout_seconds:g} s")
 
 
 def request_endpoint(url: str, timeout_seconds: float) -> tuple[bool, str]:
@@ -74,7 +79,8 @@ def _parse(arguments: Sequence[str]) -> tuple[str, float]:
     parser = argparse.ArgumentParser(
         prog="monitor probe",
         description="Request a probe endpoint: exit 0 if it responds with 2xx in time, else 1.",
-        epilog="`monitor probe worker` probes the Celery workers on this machine instead. It needs no network.",
+        epilog="Without a network: `monitor probe worker` probes the Celery workers on this machine, and "
+        "`monitor probe role` the roles of the monitor on this machine.",
     )
     parser.add_argument(
         "url", metavar="URL", help="URL of the endpoint, such as http://127.0.0.1:8000/api/health/live/"

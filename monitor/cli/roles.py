@@ -24,6 +24,7 @@ from monitor.lib.connection_limit import Bounds, ConnectionGuard, raise_open_fil
 from monitor.lib.parent_process import end_with_parent
 from monitor.supervisor.preflight import CannotStart, listen_address
 from monitor.supervisor.readiness import base_url
+from monitor.supervisor.role_file import RoleFile
 
 CONNECTIONS = 512
 """Limit on the open connections of a server process of `monitor web`. A probe or an open page needs a few."""
@@ -33,6 +34,8 @@ BACKLOG = 4096
 
 Above the limit, the system of the client tries to connect again after a second.
 """
+
+LIVENESS_PATH = "/api/health/live/"
 
 host_option = click.option(
     "--host", callback=valid_host, help="Address to listen on (default: the setting web.host, else 127.0.0.1)."
@@ -58,6 +61,7 @@ def web(host: str | None, port: int | None, config: Path | None) -> None:
     directory = data_dir_of(loaded, None)
     if provide_token(loaded, directory) is not None:
         store_address(directory, base_url(address, port))
+    RoleFile("web", base_url(address, port) + LIVENESS_PATH).write_once()
     bounds = raise_open_file_limit(CONNECTIONS)
     granian = importlib.import_module("granian")
     server = granian.Granian(

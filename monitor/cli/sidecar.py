@@ -99,10 +99,12 @@ def _port_problem(host: str, port: int) -> str | None:
 
 
 def _run_roles(settings: Config, host: str, port: int) -> None:
-    from monitor.lib import logs  # noqa: PLC0415 - this and the next three are needed with Redis only
+    from monitor.lib import logs  # noqa: PLC0415 - this and the next five are needed with Redis only
     from monitor.supervisor import preflight  # noqa: PLC0415
     from monitor.supervisor.children import Role  # noqa: PLC0415
     from monitor.supervisor.output import Output  # noqa: PLC0415
+    from monitor.supervisor.readiness import base_url  # noqa: PLC0415
+    from monitor.supervisor.role_file import RoleFile  # noqa: PLC0415
     from monitor.supervisor.supervisor import Supervisor  # noqa: PLC0415
 
     os.environ.update(wiring.store_environment(settings))
@@ -114,7 +116,8 @@ def _run_roles(settings: Config, host: str, port: int) -> None:
         environment = {"PYTHONUNBUFFERED": "1", **output.environment}
         commands = [("monitor.sidecar", address, str(port)), ("monitor", "worker"), ("monitor", "beat")]
         roles = [Role(_role_name(words), (sys.executable, "-m", *words), environment) for words in commands]
-        Supervisor(None, roles, secrets.token_hex(16), output).run(lambda: True, lambda: None)
+        role_file = RoleFile("sidecar", f"{base_url(address, port)}/health")
+        Supervisor(None, roles, secrets.token_hex(16), output).run(lambda: True, role_file.write_if_due)
     except preflight.CannotStart as error:
         raise click.ClickException(str(error)) from error
 

@@ -14,7 +14,7 @@ from monitor.cli.access import PAGE, link, provide_token
 from monitor.cli.config_loading import load_or_exit
 from monitor.cli.data_dir import data_dir_of, data_dir_option
 from monitor.cli.options import config_option
-from monitor.cli.roles import host_option, port_option
+from monitor.cli.roles import LIVENESS_PATH, host_option, port_option
 from monitor.config import Config, standalone
 from monitor.lib import logs
 from monitor.project.discovery import OBSERVED_VARIABLE
@@ -22,6 +22,7 @@ from monitor.supervisor import embedded, preflight, readiness
 from monitor.supervisor.children import Role
 from monitor.supervisor.output import Output
 from monitor.supervisor.preflight import CannotStart
+from monitor.supervisor.role_file import RoleFile
 from monitor.supervisor.supervisor import Supervisor
 
 FIRST_SNAPSHOT_SECONDS = 30.0
@@ -68,8 +69,10 @@ def up(host: str | None, port: int | None, data_dir: Path | None, redis_url: str
             token = provide_token(settings, directory)
             first_snapshot = FirstSnapshot(address, port, supervisor, output, started_at=started_at, token=token)
             storage = StorageGuard(embedded.socket_path(directory), output) if embedded_directories else None
+            role_file = RoleFile("up", readiness.base_url(address, port) + LIVENESS_PATH)
 
             def tick() -> None:
+                role_file.write_if_due()
                 first_snapshot.tick()
                 if storage is not None:
                     storage.tick()

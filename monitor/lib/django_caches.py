@@ -118,7 +118,7 @@ def _sentinel_url(url: SplitResult, options: Mapping[str, Any], arguments: Mappi
             query[f"sentinel_{name}"] = str(sentinel[name])
     if url.scheme in _ENCRYPTED or arguments.get("ssl") or sentinel.get("ssl"):
         query = {"ssl": "true", **_tls_options(arguments), **query}
-    query["master_name"] = url.hostname and unquote(url.netloc.rpartition("@")[2].partition(":")[0])
+    query["master_name"] = unquote(url.netloc.rpartition("@")[2].partition(":")[0])
     addresses = ";".join(f"sentinel://{login}{_host(host)}:{port}" for host, port in options["SENTINELS"])
     return f"{addresses}{url.path}{_query(query)}"
 

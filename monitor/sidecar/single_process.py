@@ -22,6 +22,8 @@ from monitor.sidecar.loop import CheckLoop
 from monitor.sidecar.memories import MemoryFile
 from monitor.sidecar.server import SidecarServer
 from monitor.store.memory.store import MemoryStore
+from monitor.supervisor.readiness import base_url
+from monitor.supervisor.role_file import RoleFile
 
 NEED_DJANGO = frozenset({"database", "django_health_check"})
 """Kinds that need Django's settings. Django takes 20 MB per process and is loaded only for these kinds."""
@@ -58,6 +60,7 @@ def run(config: Config, host: str, port: int, data_dir: Path | None = None) -> N
     try:
         service.refresher.start()
         loop.start()
+        RoleFile("sidecar", f"{base_url(server.address, server.port)}/health").write_once()
         server.run()
     finally:
         log.info("sidecar.stopping")

@@ -16,9 +16,10 @@ from monitor.config import Config
 from monitor.lib import logs
 from monitor.ports.executor import Executor, ExecutorUnavailable
 from monitor.project import discovery
+from monitor.supervisor.role_file import RoleFile
 from monitor.tasks import gate
 from monitor.tasks.beat import DispatchScheduler
-from monitor.tasks.recovery import RECONNECT, RecoveringConnection, report_blocked
+from monitor.tasks.recovery import RECONNECT, RecoveringConnection, on_each_turn, report_blocked
 from monitor.tasks.registration import beat_schedule, register
 from monitor.tasks.ticks import send_at_each_tick
 
@@ -123,6 +124,18 @@ def _close(sender: Any, **_: Any) -> None:
         wiring.runtime().executor.close()
 
 
+def _write_role_file(sender: Any, signal: Any, **_: Any) -> None:
+    """Keep the file written by which `monitor probe role` judges this worker or beat."""
+    if sender.app is not app:
+        return
+    role_file = RoleFile("worker" if signal is signals.worker_init else "beat")
+    role_file.keep_written()
+    if signal is signals.worker_init:
+        on_each_turn(role_file.turn)
+    elif isinstance(sender.scheduler, DispatchScheduler):
+        sender.scheduler.on_turn = role_file.turn
+
+
 def _attach_to_beat(sender: Any, **_: Any) -> None:
     """Make another scheduler than the monitor's (``celery -A monitor beat -S ...``) send the tasks at its ticks."""
     if sender.app is app and not isinstance(sender.scheduler, DispatchScheduler):
@@ -135,5 +148,7 @@ signals.setup_logging.connect(_setup_logging, weak=False)
 signals.worker_init.connect(_compare_project, weak=False)
 signals.beat_init.connect(_compare_project, weak=False)
 signals.beat_init.connect(_attach_to_beat, weak=False)
+signals.worker_init.connect(_write_role_file, weak=False)
+signals.beat_init.connect(_write_role_file, weak=False)
 signals.worker_init.connect(_warm_up, weak=False)
 signals.worker_shutdown.connect(_close, weak=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from celery.beat import Scheduler
@@ -32,12 +33,14 @@ class DispatchScheduler(Scheduler):  # type: ignore[misc]  # celery has no types
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._ahead_seconds = time.time() - time.monotonic()
+        self.on_turn: Callable[[], None] = lambda: None
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Send the due entries, and return the seconds until the next tick.
 
         After an error the connection is closed, and the next tick opens a new one.
         """
+        self.on_turn()
         self._follow_clock()
         if not gate.is_open():
             return PAUSE_SECONDS

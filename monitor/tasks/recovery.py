@@ -12,6 +12,7 @@ consumer and scheduler.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from celery.worker import state
@@ -72,7 +73,7 @@ class RecoveringConsumer(Consumer):  # type: ignore[misc]  # celery has no types
 
     def connect(self) -> Any:
         """Wait until the gate is open, then connect to the broker."""
-        gate.wait(state.maybe_shutdown)
+        gate.wait(_turn_while_waiting)
         return super().connect()
 
     def on_ready(self) -> None:
@@ -93,6 +94,7 @@ class RecoveringConsumer(Consumer):  # type: ignore[misc]  # celery has no types
         """
         super().perform_pending_operations()
         if not self.hub:
+            _turn()
             self._stop_if_gate_closed()
 
     def on_connection_error_before_connected(self, exc: Exception) -> None:
@@ -105,6 +107,7 @@ class RecoveringConsumer(Consumer):  # type: ignore[misc]  # celery has no types
         super().on_connection_error_after_connected(exc)
 
     def _check_connection(self) -> None:
+        _turn()
         if self.connection and not self.connection.connected:
             raise ConnectionResetError("the broker has closed the connection")
 
@@ -113,6 +116,7 @@ class RecoveringConsumer(Consumer):  # type: ignore[misc]  # celery has no types
             raise gate.OtherProject
 
     def _report_and_pause(self, error: Exception) -> None:
+        _turn()
         if isinstance(error, gate.OtherProject):
             return
         if is_exhausted(error):
@@ -126,5 +130,24 @@ def report_blocked(text: str) -> None:
     log.warning("connection.broker_unavailable", reason="blocked", message=text)
 
 
+def on_each_turn(action: Callable[[], None]) -> None:
+    """Set the callback for each turn of the worker's main loop, and for each attempt to connect to the broker."""
+    _on_turn[:] = [action]
+
+
+_on_turn: list[Callable[[], None]] = []
+
+
+def _turn() -> None:
+    for action in _on_turn:
+        action()
+
+
+def _turn_while_waiting() -> None:
+    _turn()
+    state.maybe_shutdown()
+
+
 def _report_attempt(error: Exception, _seconds: float) -> None:
+    _turn()
     log.warning("connection.broker_unavailable", **log_fields(error))

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from monitor.cli import probe_role
+from monitor.config import load as configuration
 from monitor.config import probe_environment
 from monitor.config.units import seconds
 from tests.support.processes import missing
@@ -21,6 +24,8 @@ from tests.support.processes import missing
 ROOT = Path(__file__).parents[3]
 COMPOSE = ROOT / "compose"
 STACKS = ("sidecar", "integrated", "autoheal")
+"""The stacks of the Kafka sidecar. The stack `monitor` is the one of the product."""
+DOCKERFILES = [ROOT / "Dockerfile", *sorted(COMPOSE.rglob("Dockerfile"))]
 MANIFESTS = sorted((COMPOSE / "kubernetes").glob("*.yaml"))
 RESTART_SECONDS = 120.0
 """What a restart may take and still be followed by no other one: stop, start, join, and be seen by the next check."""
@@ -158,7 +163,7 @@ def window_seconds(service: dict[str, Any]) -> float:
     return float(service["environment"]["WINDOW_MINUTES"]) * 60
 
 
-@pytest.mark.parametrize("stack", STACKS)
+@pytest.mark.parametrize("stack", [*STACKS, "monitor"])
 def test_compose_itself_accepts_the_file(stack: str) -> None:
     """`docker-compose config`, or `docker compose config`, whichever there is; neither asks an engine."""
     command = ["docker-compose"] if shutil.which("docker-compose") else ["docker", "compose"]
@@ -187,21 +192,22 @@ def test_each_stack_has_its_parts(services: dict[str, dict[str, Any]]) -> None:
 
 def test_what_is_ours_is_locked_up(services: dict[str, dict[str, Any]]) -> None:
     """Read-only, without capabilities or new privileges, and not root: the images say who they run as."""
-    for found in services.values():
+    for found in (*services.values(), stack_services("monitor")):
         ours = [name for name, each in found.items() if "build" in each]
         assert ours
         for name in ours:
             assert found[name]["read_only"], name
             assert found[name]["cap_drop"] == ["ALL"], name
             assert found[name]["security_opt"] == ["no-new-privileges:true"], name
-    for dockerfile in (ROOT / "Dockerfile", COMPOSE / "consumer" / "Dockerfile"):
+    for dockerfile in DOCKERFILES:
         stages = re.split(r"(?m)^FROM ", dockerfile.read_text())
         assert re.findall(r"(?m)^USER (.*)$", stages[-1])[-1] == "10001:10001", dockerfile
 
 
 def test_the_probe_is_asked_without_curl() -> None:
     """Images need no curl: each health check of ours is `monitor probe`, and nothing downloads anything at run time."""
-    files = [ROOT / "Dockerfile", *COMPOSE.rglob("*.yml"), *COMPOSE.rglob("Dockerfile"), *MANIFESTS]
+    deployed = (ROOT / "deploy").rglob("*.yaml")
+    files = [*DOCKERFILES, *COMPOSE.rglob("*.yml"), *MANIFESTS, *deployed]
     for file in files:
         said = [line.partition("#")[0] for line in file.read_text().splitlines()]
         assert not [line for line in said if re.search(r"\b(curl|wget)\b", line)], file
@@ -261,7 +267,7 @@ def test_the_image_is_built_of_what_it_needs_and_no_more() -> None:
     """The context leaves out everything but the sources; whatever the Dockerfiles copy is in it."""
     ignored = (ROOT / ".dockerignore").read_text().split()
     kept = [line.removeprefix("!") for line in ignored if line.startswith("!")]
-    for dockerfile in (ROOT / "Dockerfile", COMPOSE / "consumer" / "Dockerfile"):
+    for dockerfile in DOCKERFILES:
         for line in re.findall(r"(?m)^COPY (?!--from)(.*) \S+$", dockerfile.read_text()):
             for source in line.split():
                 assert any(source == name or source.startswith(f"{name}/") for name in kept), source
@@ -270,16 +276,69 @@ def test_the_image_is_built_of_what_it_needs_and_no_more() -> None:
 
 def test_the_base_image_is_named_by_its_digest() -> None:
     """One base for all of our images, which a build takes instead of whatever a tag means that day."""
-    dockerfiles = [ROOT / "Dockerfile", *COMPOSE.rglob("Dockerfile")]
-    bases = {base for file in dockerfiles for base in re.findall(r"(?m)^ARG BASE=(.*)$", file.read_text())}
-    built = [service["build"] for service in load("services.yml")["services"].values() if "build" in service]
+    bases = {base for file in DOCKERFILES for base in re.findall(r"(?m)^ARG BASE=(.*)$", file.read_text())}
+    stacks = (load("services.yml"), load("monitor.yml"))
+    built = [service["build"] for stack in stacks for service in stack["services"].values() if "build" in service]
     bases |= {each["args"]["BASE"] for each in built if "BASE" in each.get("args", {})}
     assert len(bases) == 1
     assert re.fullmatch(r"python:[0-9.]+-slim@sha256:[0-9a-f]{64}", bases.pop())
-    for file in dockerfiles:
+    for file in DOCKERFILES:
         images = re.findall(r"(?m)^FROM (\S+)", file.read_text())
         stages = re.findall(r"(?m)^FROM \S+ AS (\S+)", file.read_text())
         assert set(images) <= {"${BASE}", *stages}, file
+
+
+def test_the_stack_of_the_product_has_its_parts() -> None:
+    """Web, worker and beat of one image, and a project with its worker, broker and database."""
+    found = stack_services("monitor")
+    assert found.keys() == {"web", "worker", "beat", "shop-worker", "valkey", "postgres"}
+    roles = {name: found[name] for name in ("web", "worker", "beat")}
+    assert {role["image"] for role in roles.values()} == {"celery-health-monitor"}
+    assert [role["command"][0] for role in roles.values()] == [*roles]
+    assert all("test" not in role["healthcheck"] for role in roles.values()), "the image has the health check"
+    assert found["shop-worker"]["healthcheck"]["test"] == ["CMD", "monitor", "probe", "worker"]
+    environment = {name: str(value or "") for name, value in found["web"]["environment"].items()}
+    loaded = configuration(environ=environment).config
+    for name in ("MONITOR_PROJECT", "MONITOR_REDIS_URL"):
+        assert found["shop-worker"]["environment"][name] == environment[name]
+    assert loaded.project == "shop"
+    assert environment["MONITOR_BROKER_URL"] == found["shop-worker"]["environment"]["SHOP_BROKER_URL"]
+
+
+def test_the_image_runs_no_role_by_itself() -> None:
+    """Its command is the help, so whatever runs a role names it. Its health check finds out which role that is."""
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert re.findall(r"(?m)^(ENTRYPOINT|CMD) (.*)$", dockerfile) == [
+        ("ENTRYPOINT", '["monitor"]'),
+        ("CMD", '["--help"]'),
+    ]
+    assert re.findall(r"(?m)^ +CMD (.*)$", dockerfile) == ['monitor probe "${PROBE_URL:-role}"']
+    named = [
+        service
+        for file in COMPOSE.glob("*.yml")
+        for service in load(file.name)["services"].values()
+        if service.get("image") == "celery-health-monitor"
+    ]
+    named += [
+        container
+        for each in resources(*MANIFESTS, *(ROOT / "deploy").rglob("*.yaml"))
+        if each["kind"] == "Deployment"
+        for container in each["spec"]["template"]["spec"]["containers"]
+        if container["image"] == "celery-health-monitor"
+    ]
+    assert len(named) == 8
+    assert all((each.get("command") or each.get("args"))[0] in probe_role.ROLES for each in named)
+
+
+def test_the_image_tells_what_it_is() -> None:
+    """It has the labels of the Open Container Initiative, and the version of the package."""
+    labels = dict(re.findall(r'org\.opencontainers\.image\.([a-z.]+)="([^"]*)"', (ROOT / "Dockerfile").read_text()))
+    assert {"title", "description", "licenses", "version", "url", "source", "base.name"} <= labels.keys()
+    version = re.search(r"(?m)^ARG VERSION=(.*)$", (ROOT / "Dockerfile").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert version is not None
+    assert version[1] == project["version"]
+    assert labels["title"] == project["name"]
 
 
 def test_prometheus_understands_the_questions_of_the_runbook(tmp_path: Path) -> None:
