@@ -28,6 +28,9 @@ EXPIRES_SECONDS = 300
 DIRECT_QUEUE_EXPIRES_SECONDS = 300
 """Time after which the broker deletes a direct queue without a consumer (AMQP; Redis since kombu 5.7)."""
 
+PACKAGE = "monitor"
+"""Name of this package in :attr:`Beacon.versions`."""
+
 BEACON_BYTES = 64 * 1024
 QUEUES_KEPT, ACTIVE_KEPT, VERSIONS_KEPT = 1000, 200, 20
 """Limits of a beacon: queues, active tasks, and versions or content types. Entries beyond a limit are dropped."""
@@ -154,7 +157,7 @@ class Beacon:
     """Metrics of the worker's host: ``cpu`` (percent, count), ``memory`` (percent, available_mb, total_mb), ``disk``
     (percent, free_mb, total_mb), ``connections`` (active_connections). Metrics that cannot be measured are omitted."""
     versions: Mapping[str, str] = field(default_factory=dict)
-    """Versions of celery, kombu, redis and python."""
+    """Versions of celery, kombu, redis, python, and of this package with the name ``monitor``."""
     project: str = ""
     """Name of the worker's project. A monitor ignores workers of other projects (`monitor.agent.identity`). Empty from
     agents of earlier versions, and if the project has no name."""
@@ -167,6 +170,11 @@ class Beacon:
     short_lived: Mapping[str, str] | None = None
     """The queues in ``queues`` that are not lasting, each with a reason: ``fanout``, ``exclusive``, ``auto_delete``,
     ``expires``, ``not_durable`` or ``node`` (named after this node). None from agents without this field."""
+
+    @property
+    def version(self) -> str:
+        """Version of the agent. Empty from agents of earlier versions, ``unknown`` if pip has not installed it."""
+        return self.versions.get(PACKAGE, "")
 
     @property
     def target(self) -> str:
