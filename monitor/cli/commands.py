@@ -23,6 +23,7 @@ COMMANDS = {
     "open": ("monitor.cli.access", "Print a one-time link to the dashboard."),
     "token": ("monitor.cli.access", "Print the bearer token, for curl."),
     "store": ("monitor.cli.store", "Change the project that owns the store."),
+    "uninstall": ("monitor.cli.uninstall", "List or remove everything that the monitor has stored."),
     "probe": ("monitor.cli.probe", "Probe an endpoint, or the Celery workers on this machine."),
     "config": ("monitor.cli.config", "Show the effective configuration and the source of each value."),
 }
