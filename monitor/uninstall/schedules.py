@@ -1,6 +1,6 @@
 """Entries of the monitor in the schedule of the project's beat: rows of django-celery-beat, and keys of redbeat.
 
-Versions before 0.1.0 stored such entries. The project's beat also removes them when it starts with the agent.
+Earlier versions of the monitor stored such entries. The project's beat also removes them when it starts with the agent.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ def older_side(beacon: Beacon, monitor_version: str) -> Side | None:
     """Return the side with the older version. None if the versions are equal, or if one of them is not known.
 
     Only the release numbers are compared: ``1.2`` equals ``1.2.0`` and ``1.2rc1``. An agent that reports no version is
-    older than each monitor, because agents report their version since 0.1.0.
+    older than each monitor: earlier agents report none.
     """
     monitor = _release(monitor_version)
     if monitor is None:

@@ -15,13 +15,15 @@ import redis
 from monitor.agent.identity import Identity, encode
 from monitor.agent.protocol import HEARTBEAT
 from monitor.store.redis.store import RedisStore
+from tests.support.agents import AgentStore, StartAgentWorker
 from tests.support.alert_receiver import receiving
 from tests.support.celery_nodes import HostProcess
 from tests.support.kafka_server import KafkaServer
 from tests.support.postgres_server import PostgresServer
 from tests.support.processes import free_port, wait_for
+from tests.support.rabbitmq_server import RabbitServer
 from tests.support.redis_server import StartRedis
-from tests.support.roles import FailureText
+from tests.support.roles import FailureText, StartMonitor
 from tests.support.shop import Shop
 
 CONFIG = """
@@ -68,10 +70,8 @@ USERS_KEYS = {
     "monitor:blog:states": "a store whose prefix begins with ours",
     "monitor:blog:project": encode(Identity("blog")),
 }
-VOLATILE = re.compile(
-    rb"celery-task-meta-.*|shop:restocked|shop(\x06\x16\d)?|unacked.*|_kombu.binding_deadlines|celery"
-)
-"""Keys that the project's own Celery writes while it runs."""
+VOLATILE = re.compile(rb"celery-task-meta-.*|shop:restocked|shop|unacked.*|_kombu.binding.celery(ev|.pidbox)")
+"""Keys that the project's own Celery writes while it runs. A worker that is killed leaves its bindings."""
 
 
 def keys_of(client: redis.Redis) -> dict[bytes, Any]:
@@ -225,3 +225,48 @@ def stop(roles: list[HostProcess], workers: list[HostProcess], client: redis.Red
     client.lpush("monitor.worker.former@shop.0123456789abcdef", json.dumps(heartbeat))
     client.lpush("monitor\x06\x163", json.dumps(ours))
     wait_for(lambda: not client.keys("monitor:role:*"), seconds=30, what="the record of the killed role expires")
+
+
+def broker_objects(server: RabbitServer, virtual_host: str) -> dict[str, list[str]]:
+    """All queues, exchanges and bindings of a virtual host."""
+    commands = {"list_queues": "name", "list_exchanges": "name", "list_bindings": "source_name destination_name"}
+    return {
+        command: sorted(server.control("-q", command, "-p", virtual_host, *columns.split()).splitlines())
+        for command, columns in commands.items()
+    }
+
+
+def test_nothing_is_left_in_rabbitmq(
+    start_monitor: StartMonitor, start_agent_worker: StartAgentWorker, rabbitmq_server: RabbitServer
+) -> None:
+    """Queues, exchanges and bindings in the broker, and all keys of the store, which is a Redis of its own."""
+    virtual_host = "uninstall"
+    rabbitmq_server.control("add_vhost", virtual_host)
+    rabbitmq_server.control("set_permissions", "-p", virtual_host, "guest", ".*", ".*", ".*")
+    url = f"amqp://guest:guest@127.0.0.1:{rabbitmq_server.port}/{virtual_host}"
+    monitor = start_monitor("[workers]\ninterval = '1s'\n", env={"MONITOR_BROKER_URL": url})
+    env = {"MONITOR_REDIS_URL": monitor.redis.url}
+    with monitor.redis.client() as client:
+        store = AgentStore(client)
+        plain = start_agent_worker(store, "-P", "solo", node="w@h", broker=url, env={**env, "TEST_INSTALL": "none"})
+        wait_for(lambda: " ready." in plain.logs(), seconds=40, what=FailureText(plain, "a worker without the agent"))
+        plain.kill("SIGTERM")
+        before = broker_objects(rabbitmq_server, virtual_host)
+        monitor.worker()
+        monitor.beat()
+        worker = start_agent_worker(store, "-P", "solo", node="w@h", broker=url, env=env)
+        executed = FailureText(monitor, "a heartbeat is executed")
+        wait_for(lambda: store.executed(f"worker:{worker.target}"), seconds=60, what=executed)
+        worker.kill("SIGTERM")
+        for role in monitor.roles:
+            role.kill("SIGTERM")
+        assert broker_objects(rabbitmq_server, virtual_host) != before
+        listed = monitor.run("uninstall")
+        assert listed.wait() == 0, listed.logs()
+        for text in ("queues (monitor, monitor.dispatch, monitor.rounds)", "exchanges", "direct queues of workers"):
+            assert text in listed.logs()
+        removed = monitor.run("uninstall", "--yes")
+        assert removed.wait() == 0, removed.logs()
+        print(listed.logs(), removed.logs())
+        assert broker_objects(rabbitmq_server, virtual_host) == before
+        assert client.keys() == []

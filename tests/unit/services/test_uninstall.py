@@ -1,0 +1,79 @@
+"""When an uninstallation removes something, and when it removes nothing at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from monitor.model.uninstall import Contents, StoredItems
+from monitor.ports.uninstall import PlaceOfAnother, PlaceUnavailable
+from monitor.services.uninstall import survey, uninstall
+
+KEYS = Contents((StoredItems("keys", 3, ("a", "b")),))
+
+
+@dataclass
+class Room:
+    """A place of a test, which records what is removed."""
+
+    title: str
+    contents: Contents = KEYS
+    error: Exception | None = None
+    refills: bool = False
+    log: list[str] = field(default_factory=list)
+
+    def find(self) -> Contents:
+        if self.error:
+            raise self.error
+        return Contents() if self.title in self.log and not self.refills else self.contents
+
+    def remove(self) -> Contents:
+        if self.error:
+            raise self.error
+        self.log.append(self.title)
+        return self.contents
+
+
+def rooms(*errors: Exception | None, users: tuple[str, ...] = (), refills: bool = False) -> list[Room]:
+    log: list[str] = []
+    contents = Contents(KEYS.items, (), users)
+    return [Room(f"room {number}", contents, error, refills, log) for number, error in enumerate(errors)]
+
+
+def test_a_survey_removes_nothing() -> None:
+    places = rooms(None, PlaceUnavailable("down"))
+    report = survey(places)
+    assert (report.count, [place.problem for place in report.places], report.removed) == (3, [None, "down"], False)
+    assert places[0].log == []
+
+
+def test_the_first_place_is_emptied_last() -> None:
+    places = rooms(None, None, None)
+    report = uninstall(places)
+    assert (report.removed, report.count, report.left) == (True, 9, ())
+    assert places[0].log == ["room 2", "room 1", "room 0"]
+    assert [place.title for place in report.places] == ["room 0", "room 1", "room 2"]
+
+
+@pytest.mark.parametrize(
+    "places",
+    [rooms(None, users=("monitor beat",)), rooms(None, PlaceUnavailable("down"))],
+    ids=["a role runs", "a place does not answer"],
+)
+def test_it_refuses_unless_forced(places: list[Room]) -> None:
+    report = uninstall(places)
+    assert (report.removed, places[0].log) == (False, [])
+    report = uninstall(places, force=True)
+    assert (report.removed, places[0].log) == (True, ["room 0"])
+
+
+def test_a_place_of_another_project_is_never_forced() -> None:
+    places = rooms(None, PlaceOfAnother("blog"))
+    report = uninstall(places, force=True)
+    assert (report.removed, places[0].log, report.problems[0].is_foreign) == (False, [], True)
+
+
+def test_what_is_stored_again_is_reported() -> None:
+    report = uninstall(rooms(None, users=("monitor beat",), refills=True), force=True)
+    assert [(place.title, place.contents.count) for place in report.left] == [("room 0", 3)]
