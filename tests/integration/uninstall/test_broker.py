@@ -51,7 +51,7 @@ def declare(server: RedisServer, *queues: str, **options: str) -> None:
 
 @pytest.mark.parametrize("prefix", ["", "shop[1]:"])
 def test_all_traces_go(server: RedisServer, client: redis.Redis, prefix: str) -> None:
-    """Queues with priorities, bindings, unacknowledged messages and heartbeats; also with a key prefix of the broker."""
+    """Queues with priorities, bindings, unacknowledged messages, heartbeats; also with a key prefix of the broker."""
     options = {"global_keyprefix": prefix} if prefix else {}
     declare(server, "celery", **options)
     client.lpush(f"{prefix}celery", *(message("shop.task") for _ in range(3)))

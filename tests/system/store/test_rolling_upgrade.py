@@ -39,7 +39,7 @@ def end(roles: list[HostProcess]) -> None:
 
 
 def is_ready(monitor: Monitor, port: int) -> bool:
-    """Whether the web server on a port answers that the monitor is ready, with a fresh result of each check."""
+    """Return whether the web server on a port answers that the monitor is ready, with a fresh result of each check."""
     try:
         code, body = get_json(f"http://127.0.0.1:{port}/api/health/detailed/", headers=AUTHORIZED)
         ready, _ = get_json(f"http://127.0.0.1:{port}/api/health/ready/", headers=AUTHORIZED)
