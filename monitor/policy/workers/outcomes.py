@@ -73,7 +73,7 @@ def worker_outcome(
 ) -> Outcome:
     """Return the outcome of a worker. ``version`` is the version of the monitor; empty if it is not compared."""
     beacon = observation.beacon
-    outdated = older_side(beacon, version)
+    outdated = None if verdict is WorkerVerdict.RETIRED else older_side(beacon, version)
     stuck = slots_stuck(beacon, settings)
     data = {
         "name": beacon.node,
@@ -108,7 +108,7 @@ def worker_outcome(
     if verdict is WorkerVerdict.RETIRED and not beacon.leaving and is_forgotten(observation, settings):
         reason = WorkerReason.FORGOTTEN
     message = _worker_message(observation, verdict, reason, stuck)
-    if outdated and status is Status.OK and verdict is not WorkerVerdict.RETIRED:
+    if outdated and status is Status.OK:
         reason = WorkerReason.OUTDATED
         message = "; ".join(filter(None, (outdated_message(beacon, outdated, version), message)))
     return Outcome(status, data, reason, message, detail)

@@ -86,3 +86,9 @@ def test_the_version_is_in_the_beacon() -> None:
     without = protocol.decode(protocol.encode(replace(beacon(None), versions={})))
     assert without is not None
     assert without.version == ""
+
+
+def test_a_retired_worker_is_not_outdated() -> None:
+    """It has ended, so its version does not matter."""
+    outcome = worker_outcome(observation("0.1.0"), WorkerVerdict.RETIRED, SETTINGS, "0.2.0")
+    assert (outcome.reason, outcome.data["outdated"]) == ("retired", None)
