@@ -60,8 +60,13 @@ def test_an_earlier_agent_with_this_monitor(
     body = wait_for(detailed, seconds=20, what=FailureText(monitor, "detailed shows it"))
     assert body["checks"]["celery"]["status"] == "ok"
     assert "agents older than the monitor: old@h" in body["checks"]["celery"]["message"]
-    entry = next(each for each in monitor.get("workers")[1]["workers"] if each["name"] == "old@h")
-    assert (entry["verdict"], entry["status"], entry["outdated"]) == ("consuming", "ok", "agent")
+
+    def listed() -> dict[str, Any] | None:
+        entries = {each["name"]: each for each in monitor.get("workers")[1]["workers"]}
+        return entries["old@h"] if entries["old@h"]["verdict"] == "consuming" else None
+
+    entry = wait_for(listed, seconds=20, what=FailureText(monitor, "the endpoint lists it as consuming"))
+    assert (entry["status"], entry["outdated"]) == ("ok", "agent")
     command = monitor.run("workers", COLUMNS="160")
     assert command.wait() == 0, command.logs()
     assert "consuming, outdated" in command.logs()
