@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from monitor import wiring
+from monitor.agent.broker import key_prefix
 from monitor.agent.identity import Identity
 from monitor.cli.config_loading import read_or_exit
 from monitor.cli.data_dir import data_dir_of, data_dir_option, running_url
@@ -22,12 +23,13 @@ from monitor.ports.uninstall import Place
 from monitor.project import discovery
 from monitor.services.uninstall import PlaceReport, UninstallReport, survey
 from monitor.services.uninstall import uninstall as remove_from
-from monitor.store.redis.uninstall import StorePlace, WatchedWorkers
+from monitor.store.redis.uninstall import StorePlace, StrayAgentsPlace, WatchedWorkers
 from monitor.supervisor import embedded
 from monitor.uninstall.broker import BrokerPlace, OwnQueues
 from monitor.uninstall.files import DataDirectoryPlace, SamplesPlace
 from monitor.uninstall.schedules import schedule_places
 
+DEFAULT_PREFIX = "monitor:"
 STOP_THEM = (
     "Stop the roles, remove `monitor.install(app)`, and restart the project's workers. A killed role is listed for "
     "15 s, a killed worker for two intervals. With --force everything is removed nevertheless, and they write it again."
@@ -80,6 +82,8 @@ def _servers(settings: Config, project: Identity) -> list[Place]:
         places.append(store)
         with contextlib.suppress(StoreUnavailable):  # the place itself reports this
             known = store.workers()
+        default_prefixes = {DEFAULT_PREFIX, key_prefix(settings.broker_transport_options)} - {settings.key_prefix, None}
+        places += [StrayAgentsPlace(settings.redis_url.get_secret_value(), each, project) for each in default_prefixes]
     if settings.broker_url is not None:
         queues = known.queues | {*settings.workers.queues, *settings.broker_queues}
         own = OwnQueues(settings.own_queues, known.targets, known.nodes, queues)

@@ -139,6 +139,28 @@ class StorePlace:
             self._connection.call("HDEL", key, *fields[start : start + KEYS_PER_COMMAND])
 
 
+class StrayAgentsPlace(StorePlace):
+    """A :class:`monitor.ports.uninstall.Place`: keys of this project's agents below another prefix than the monitor's.
+
+    Agents write there if they do not have the setting `key_prefix` of the monitor. Nothing is removed if the prefix
+    belongs to a store, or if agents write there that are not known to belong to this project.
+    """
+
+    def _contents(self, *, removes: bool) -> Contents:
+        beacons = self._beacons().values()
+        is_store = any(self._connection.call("EXISTS", f"{self._prefix}{name}") for name in ("states", "project"))
+        if is_store or not beacons or not all(map(self._is_own, beacons)):
+            return Contents()
+        names = [key for key in Keys.of(self._prefix) if self._connection.call("EXISTS", key)]
+        if removes:
+            self._delete(names)
+        return Contents((_items("keys: workers", names),), (), tuple(self._agents()))
+
+    def _is_own(self, stored: StoredBeacon) -> bool:
+        identity = identity_of(stored.beacon)
+        return bool(identity.name and self._project.name) and not self._project.differs_from(identity)
+
+
 def _items(kind: str, names: list[str]) -> StoredItems:
     printable = (name.encode(errors="surrogateescape").decode(errors="replace") for name in sorted(names)[:NAMES_KEPT])
     return StoredItems(kind, len(names), tuple(printable))

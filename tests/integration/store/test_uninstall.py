@@ -15,7 +15,7 @@ from monitor.agent.identity import Identity, encode
 from monitor.agent.protocol import Beacon
 from monitor.ports.uninstall import PlaceOfAnother, PlaceUnavailable
 from monitor.store.redis.store import RedisStore
-from monitor.store.redis.uninstall import StorePlace
+from monitor.store.redis.uninstall import StorePlace, StrayAgentsPlace
 from tests.contract.present import GOLDEN
 from tests.support.processes import free_port
 from tests.support.redis_server import RedisServer, StartRedis
@@ -134,3 +134,19 @@ def test_the_record_of_a_role_expires(server: RedisServer, client: redis.Redis) 
     roles.announce("worker", "host:with:colons", 1)
     assert roles.running() == [("worker", "host:with:colons", 1)]
     assert 10_000 < client.pttl("monitor:role:worker:host:with:colons:1") <= 15_000
+
+
+def test_agents_with_another_prefix(server: RedisServer, client: redis.Redis) -> None:
+    """Keys of agents without the monitor's `key_prefix` are removed only if all these agents are this project's."""
+    beacon(client, "ours@h", SHOP, leaving=True)
+    place = StrayAgentsPlace(server.url, "monitor:", SHOP)
+    theirs = beacon(client, "theirs@h", BLOG)
+    assert place.remove().count == 0
+    client.hdel("monitor:beacons", theirs.node)
+    client.set("monitor:states", "x")
+    assert place.remove().count == 0
+    client.delete("monitor:states")
+    beacon(client, "running@h", SHOP)
+    assert place.find().users == ("agent in the worker running@h (host h, pid 7)",)
+    assert place.remove().count == 2
+    assert client.dbsize() == 0
