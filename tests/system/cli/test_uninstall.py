@@ -75,12 +75,13 @@ VOLATILE = re.compile(rb"celery-task-meta-.*|shop:restocked|shop|unacked.*|_komb
 
 
 def keys_of(client: redis.Redis) -> dict[bytes, Any]:
-    """All keys except those of the project's Celery, with their values. Sets are compared by members."""
+    """All keys except those of the project's Celery, with their values. Sets are compared by members, without scores."""
     found: dict[bytes, Any] = {}
     for key in client.scan_iter(count=1000):
         if not VOLATILE.fullmatch(key):
-            kind = client.type(key)
-            found[key] = sorted(client.smembers(key)) if kind == b"set" else client.dump(key)
+            readers = {b"set": client.smembers, b"zset": lambda key: client.zrange(key, 0, -1)}
+            read = readers.get(client.type(key))
+            found[key] = sorted(read(key)) if read else client.dump(key)
     return found
 
 
