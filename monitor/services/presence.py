@@ -13,6 +13,12 @@ from monitor.ports.store import RunningRoles, StoreUnavailable
 INTERVAL_SECONDS = 5.0
 """Time between two records. A record expires after three times this time."""
 
+RETRY_SECONDS = 1.0
+"""Time before the next attempt, after a record could not be written."""
+
+END_SECONDS = 1.0
+"""Time for which a role that ends waits for the store."""
+
 
 class Presence(threading.Thread):
     """Thread that announces a role every ``INTERVAL_SECONDS``.
@@ -25,28 +31,29 @@ class Presence(threading.Thread):
         super().__init__(name="monitor-presence", daemon=True)
         self._place = role, socket.gethostname(), os.getpid()
         self._roles, self._is_allowed = roles, is_allowed
-        self._ending = threading.Event()
-        self._lock = threading.Lock()
-        self._is_announced = False
+        self._ending, self._ended = threading.Event(), threading.Event()
 
     def run(self) -> None:
-        """Announce the role until :meth:`end`."""
+        """Announce the role until :meth:`end`, then delete the record."""
+        is_announced = False
         while not self._ending.is_set():
-            self._announce()
-            self._ending.wait(INTERVAL_SECONDS if self._is_announced else 1.0)
+            is_announced = self._announce()
+            self._ending.wait(INTERVAL_SECONDS if is_announced else RETRY_SECONDS)
+        if is_announced:
+            with contextlib.suppress(StoreUnavailable):  # the record expires
+                self._roles.leave(*self._place)
+        self._ended.set()
 
     def end(self) -> None:
-        """Stop the thread and delete the record. Raise nothing."""
+        """Delete the record, and wait for that for at most ``END_SECONDS``. Raise nothing."""
         self._ending.set()
-        with self._lock:
-            if self._is_announced:
-                with contextlib.suppress(StoreUnavailable):  # the record expires
-                    self._roles.leave(*self._place)
+        self._ended.wait(END_SECONDS)
 
-    def _announce(self) -> None:
-        with self._lock:
-            if self._ending.is_set() or not self._is_allowed():
-                return
-            with contextlib.suppress(StoreUnavailable):
-                self._roles.announce(*self._place)
-                self._is_announced = True
+    def _announce(self) -> bool:
+        if not self._is_allowed():
+            return False
+        try:
+            self._roles.announce(*self._place)
+        except StoreUnavailable:
+            return False
+        return True

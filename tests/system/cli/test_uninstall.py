@@ -75,7 +75,7 @@ VOLATILE = re.compile(rb"celery-task-meta-.*|shop:restocked|shop|unacked.*|_komb
 
 
 def keys_of(client: redis.Redis) -> dict[bytes, Any]:
-    """All keys except those of the project's Celery, with their values. Sets are compared by members, without scores."""
+    """All keys except those of the project's Celery, with their values. Sets are compared without scores."""
     found: dict[bytes, Any] = {}
     for key in client.scan_iter(count=1000):
         if not VOLATILE.fullmatch(key):
