@@ -82,8 +82,9 @@ def _servers(settings: Config, project: Identity) -> list[Place]:
         places.append(store)
         with contextlib.suppress(StoreUnavailable):  # the place itself reports this
             known = store.workers()
-        default_prefixes = {DEFAULT_PREFIX, key_prefix(settings.broker_transport_options)} - {settings.key_prefix, None}
-        places += [StrayAgentsPlace(settings.redis_url.get_secret_value(), each, project) for each in default_prefixes]
+        other_prefixes = {DEFAULT_PREFIX, key_prefix(settings.broker_transport_options) or DEFAULT_PREFIX}
+        for prefix in sorted(other_prefixes - {settings.key_prefix}):
+            places.append(StrayAgentsPlace(settings.redis_url.get_secret_value(), prefix, project))
     if settings.broker_url is not None:
         queues = known.queues | {*settings.workers.queues, *settings.broker_queues}
         own = OwnQueues(settings.own_queues, known.targets, known.nodes, queues)
