@@ -135,6 +135,14 @@ def read(directory: str) -> list[LocalWorker]:
     ]
 
 
+def ended(directory: str) -> list[str]:
+    """Return the paths of the samples whose process has ended, and of invalid samples. Raises OSError."""
+    require_own(directory)
+    paths = [os.path.join(directory, name) for name in _sample_names(directory)]
+    entries = [(path, _read(path)) for path in paths]
+    return [path for path, entry in entries if entry is None or not is_running(entry[1], entry[2])]
+
+
 _cleaned: set[tuple[str, int]] = set()
 
 
@@ -181,11 +189,8 @@ def _sample_names(directory: str) -> list[str]:
 
 
 def _remove_ended(directory: str) -> None:
-    for name in _sample_names(directory):
-        path = os.path.join(directory, name)
-        entry = _read(path)
-        if entry is None or not is_running(entry[1], entry[2]):
-            _unlink(path)
+    for path in ended(directory):
+        _unlink(path)
 
 
 def _unlink(path: str) -> None:

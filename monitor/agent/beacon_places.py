@@ -71,6 +71,12 @@ def _try_to_write(directory: str) -> OSError | None:
     return None
 
 
+def directories() -> tuple[str, str]:
+    """Return the two directories that may contain samples: on disk and in memory."""
+    directory = beacon_file.directory()
+    return directory, _in_memory(directory)
+
+
 _used_in_memory: set[str] = set()
 """Directories in memory that this process has written to."""
 

@@ -54,39 +54,61 @@ def remove_at_first_tick(scheduler: Any) -> None:
 def remove(scheduler: Any) -> None:
     """Remove the entries from the scheduler and from its database. Raises any exception of the database."""
     if hasattr(getattr(scheduler, "Model", None), "_default_manager"):
-        _remove_rows(scheduler)
+        remove_rows(scheduler.Model, scheduler.Changes)
     elif hasattr(getattr(scheduler, "Entry", None), "generate_key"):
-        _remove_keys(scheduler)
+        remove_redbeat_keys(scheduler.Entry, scheduler.app)
     schedule = scheduler.schedule
     for name in NAMES:
         if name in schedule:
             del schedule[name]
 
 
-def _remove_rows(scheduler: Any) -> None:
-    """Remove the entries' rows from django-celery-beat's table, and the rows of intervals that nothing else uses."""
-    rows = scheduler.Model._default_manager.filter(name__in=NAMES, task__startswith="monitor.tasks.")
-    intervals = {row.interval for row in rows if row.interval is not None}
+def stored_rows(model: Any) -> tuple[list[str], list[str]]:
+    """Return the entries in django-celery-beat's table, and the intervals that nothing else uses, as texts.
+
+    ``model`` is the model ``PeriodicTask``. Raises any exception of the database.
+    """
+    rows = list(_rows(model))
+    return [row.name for row in rows], [str(interval) for interval in _intervals(rows) if not _is_used(interval, rows)]
+
+
+def remove_rows(model: Any, changes: Any) -> None:
+    """Remove the entries' rows from django-celery-beat's table, and the rows of intervals that nothing else uses.
+
+    ``model`` and ``changes`` are the models ``PeriodicTask`` and ``PeriodicTasks``.
+    """
+    rows = _rows(model)
+    intervals = _intervals(rows)
     removed, _ = rows.delete()
     for interval in intervals:
         if not _is_used(interval):
             interval.delete()
     if removed:
-        scheduler.Changes.update_changed()  # otherwise the scheduler ignores the deletion of rows that have run
+        changes.update_changed()  # otherwise the scheduler ignores the deletion of rows that have run
 
 
-def _is_used(row: Any) -> bool:
-    """Return whether another row refers to ``row``. Deleting ``row`` would then delete the other row (cascade)."""
+def _rows(model: Any) -> Any:
+    return model._default_manager.filter(name__in=NAMES, task__startswith="monitor.tasks.")
+
+
+def _intervals(rows: Any) -> set[Any]:
+    return {row.interval for row in rows if row.interval is not None}
+
+
+def _is_used(row: Any, ignored: Any = ()) -> bool:
+    """Return whether another row refers to ``row``. Deleting ``row`` would then delete the other row (cascade).
+
+    ``ignored`` are rows that are to be deleted as well.
+    """
     return any(
-        relation.related_model._base_manager.filter(**{relation.field.name: row}).exists()
+        any(user not in ignored for user in relation.related_model._base_manager.filter(**{relation.field.name: row}))
         for relation in row._meta.get_fields(include_hidden=True)
         if relation.auto_created and not relation.concrete and (relation.one_to_many or relation.one_to_one)
     )
 
 
-def _remove_keys(scheduler: Any) -> None:
-    """Remove the entries' keys from redbeat's Redis."""
-    app = scheduler.app
+def remove_redbeat_keys(entry: Any, app: Any) -> None:
+    """Remove the entries' keys from redbeat's Redis. ``entry`` is redbeat's class of an entry."""
     for name in NAMES:
-        scheduler.Entry(name, app=app).delete()
+        entry(name, app=app).delete()
     importlib.import_module("redbeat.schedulers").get_redis(app).srem(app.redbeat_conf.statics_key, *NAMES)

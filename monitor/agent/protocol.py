@@ -28,12 +28,15 @@ EXPIRES_SECONDS = 300
 DIRECT_QUEUE_EXPIRES_SECONDS = 300
 """Time after which the broker deletes a direct queue without a consumer (AMQP; Redis since kombu 5.7)."""
 
+PACKAGE = "monitor"
+"""Name of this package in :attr:`Beacon.versions`."""
+
 BEACON_BYTES = 64 * 1024
 QUEUES_KEPT, ACTIVE_KEPT, VERSIONS_KEPT = 1000, 200, 20
 """Limits of a beacon: queues, active tasks, and versions or content types. Entries beyond a limit are dropped."""
 
-_DIRECT_QUEUE_PREFIX = "monitor.worker."
-NODE_BYTES = decoding.OBJECT_NAME_BYTES - len(_DIRECT_QUEUE_PREFIX)
+DIRECT_QUEUE_PREFIX = "monitor.worker."
+NODE_BYTES = decoding.OBJECT_NAME_BYTES - len(DIRECT_QUEUE_PREFIX)
 """Limit on a node name in bytes, so that the name of the direct queue stays within the limit for queue names."""
 _FORBIDDEN = re.compile(r"[^!-~]")
 
@@ -46,12 +49,12 @@ def instance_target(node: str, instance: str) -> str:
 
 def direct_queue(target: str) -> str:
     """Return the name of the direct queue of a target (see :attr:`Beacon.target`)."""
-    return f"{_DIRECT_QUEUE_PREFIX}{target}"
+    return f"{DIRECT_QUEUE_PREFIX}{target}"
 
 
 def is_direct_queue(queue: str) -> bool:
     """Return whether a queue is the direct queue of a worker."""
-    return queue.startswith(_DIRECT_QUEUE_PREFIX)
+    return queue.startswith(DIRECT_QUEUE_PREFIX)
 
 
 def client_name(node: str) -> str:
@@ -154,7 +157,7 @@ class Beacon:
     """Metrics of the worker's host: ``cpu`` (percent, count), ``memory`` (percent, available_mb, total_mb), ``disk``
     (percent, free_mb, total_mb), ``connections`` (active_connections). Metrics that cannot be measured are omitted."""
     versions: Mapping[str, str] = field(default_factory=dict)
-    """Versions of celery, kombu, redis and python."""
+    """Versions of celery, kombu, redis, python, and of this package with the name ``monitor``."""
     project: str = ""
     """Name of the worker's project. A monitor ignores workers of other projects (`monitor.agent.identity`). Empty from
     agents of earlier versions, and if the project has no name."""
@@ -169,9 +172,14 @@ class Beacon:
     ``expires``, ``not_durable`` or ``node`` (named after this node). None from agents without this field."""
 
     @property
+    def version(self) -> str:
+        """Version of the agent. Empty from agents of earlier versions, ``unknown`` if pip has not installed it."""
+        return self.versions.get(PACKAGE, "")
+
+    @property
     def target(self) -> str:
         """Return the target of direct heartbeats: ``NODE.INSTANCE``, or ``NODE`` for agents of earlier versions."""
-        return self.direct_queue.removeprefix(_DIRECT_QUEUE_PREFIX) or self.node
+        return self.direct_queue.removeprefix(DIRECT_QUEUE_PREFIX) or self.node
 
 
 def with_project(beacon: Beacon, project: Identity) -> Beacon:
@@ -284,7 +292,7 @@ def _valid_instance(value: Any) -> str:
 def _valid_direct_queue(value: Any) -> str:
     """Return the name of a direct queue, or raise ValueError: the monitor sends to the queue and deletes it later."""
     queue = decoding.text(value, max_bytes=decoding.OBJECT_NAME_BYTES)
-    if queue and (queue == _DIRECT_QUEUE_PREFIX or not is_direct_queue(queue)):
+    if queue and (queue == DIRECT_QUEUE_PREFIX or not is_direct_queue(queue)):
         raise ValueError("not a direct queue")
     return queue
 

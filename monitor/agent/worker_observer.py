@@ -16,8 +16,9 @@ from celery.worker import state
 
 from monitor.agent import formats, instrumentation, lasting_queues
 from monitor.agent.direct_queue import DirectQueue
-from monitor.agent.protocol import HEARTBEAT, ActiveTask, Beacon, is_direct_queue
+from monitor.agent.protocol import HEARTBEAT, PACKAGE, ActiveTask, Beacon, is_direct_queue
 from monitor.agent.slots import PoolSlots
+from monitor.lib.version import installed_version
 
 TICK_SECONDS = 1.0
 _MAX_ACTIVE_TASKS = 200
@@ -59,6 +60,7 @@ class WorkerObserver:
                 "kombu": kombu.__version__,
                 "redis": redis.__version__,
                 "python": platform.python_version(),
+                PACKAGE: installed_version(),
             },
         }
 

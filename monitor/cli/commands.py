@@ -25,6 +25,7 @@ COMMANDS = {
     "token": ("monitor.cli.access", "Print the bearer token, for curl."),
     "store": ("monitor.cli.store", "Change the project that owns the store."),
     "probe": ("monitor.cli.probe", "Probe an endpoint, or the workers or roles on this machine."),
+    "uninstall": ("monitor.cli.uninstall", "List or remove everything that the monitor has stored."),
     "config": ("monitor.cli.config", "Show the effective configuration and the source of each value."),
 }
 

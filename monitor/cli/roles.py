@@ -22,6 +22,7 @@ from monitor.config import Config
 from monitor.lib import logs
 from monitor.lib.connection_limit import Bounds, ConnectionGuard, raise_open_file_limit
 from monitor.lib.parent_process import end_with_parent
+from monitor.services.presence import Presence
 from monitor.supervisor.preflight import CannotStart, listen_address
 from monitor.supervisor.readiness import base_url
 from monitor.supervisor.role_file import RoleFile
@@ -78,7 +79,12 @@ def web(host: str | None, port: int | None, config: Path | None) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=5,
     )
-    server.serve(target_loader=functools.partial(_load_guarded, load_application, port, bounds), wrap_loader=False)
+    presence = Presence("web", wiring.build_store(loaded, timeout_seconds=1.0).roles)
+    presence.start()
+    try:
+        server.serve(target_loader=functools.partial(_load_guarded, load_application, port, bounds), wrap_loader=False)
+    finally:
+        presence.end()
 
 
 @click.command()

@@ -28,6 +28,11 @@ _LEFT_ALIGNED = frozenset({"worker", "queue", "verdict", "queues", "pool"})
 _MAY_FOLD = frozenset({"worker", "queue", "queues"})
 _OMITTED_IF_NARROW, _WIDE_CHARACTERS = frozenset({"reserved", "lag", "pool"}), 100
 
+_OUTDATED = {
+    "agent": "the agents in these workers are older than the monitor",
+    "monitor": "the monitor is older than the agents in these workers",
+}
+
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, as in /api/health/workers/.")
@@ -72,6 +77,8 @@ def _print_document(document: Mapping[str, Any], now: float) -> None:
         _print((*_WORKERS, *different), (_worker_row(entry, now, different) for entry in document["workers"]))
         if same:
             click.echo(f"everywhere: {', '.join(same)}\n")  # versions that are the same in all workers
+        for line in _outdated(document["workers"]):
+            click.echo(line)
         for entry in document["workers"]:
             if len(entry.get("instances") or ()) > 1:
                 click.echo(f"{entry['name']} runs more than once: {_instances(entry)}\n")
@@ -115,6 +122,15 @@ def _worker_row(entry: Mapping[str, Any], now: float, packages: Iterable[str]) -
         _text_or_blank(entry["pool"]),
         *(_text_or_blank(versions.get(name)) for name in packages),
     ]
+
+
+def _outdated(entries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a line for each side that has the older version, with the names of the workers."""
+    for side, text in _OUTDATED.items():
+        names = [str(entry["name"]) for entry in entries if entry.get("outdated") == side]
+        if names:
+            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+            yield f"outdated: {text}: {', '.join(names[:5])}{more}\n"
 
 
 def _instances(entry: Mapping[str, Any]) -> str:

@@ -148,6 +148,21 @@ class Config(Settings):
         named = dict.fromkeys(group for check in info.data.get("checks", {}).values() for group in check.groups)
         return {name: value.get(name) or GroupSpec(name=name) for name in dict.fromkeys((READY, *value, *named))}
 
+    @property
+    def dispatch_queue(self) -> str:
+        """Return the queue of the task ``dispatch``."""
+        return f"{self.queue}.dispatch"
+
+    @property
+    def rounds_queue(self) -> str:
+        """Return the queue of all tasks of the monitor except ``dispatch`` and ``run_check``."""
+        return f"{self.queue}.rounds"
+
+    @property
+    def own_queues(self) -> tuple[str, ...]:
+        """Return all queues that the monitor's workers consume."""
+        return (self.queue, self.dispatch_queue, self.rounds_queue)
+
     def members(self, group: str) -> tuple[CheckSpec, ...]:
         """Return the checks of a group, in the order of ``checks``. Raise KeyError for an unknown group."""
         return self._members[group]

@@ -52,7 +52,8 @@ def overlay(
 ) -> tuple[Reading, State | None]:
     """Return the effective reading and state of a check of the roster. ``reading`` and ``state`` are its own.
 
-    - The check of the workers' broker gets the status of the check ``workers`` if this is worse.
+    - The check of the workers' broker gets the status of the check ``workers`` if this is worse. If both are ok, it
+      gets the reason of the check ``workers``, such as ``outdated``.
     - The checks ``cpu``, ``memory``, ``disk`` and ``connections`` get the status and the numbers of the worst host.
     - All other checks are unchanged.
     """
@@ -79,6 +80,10 @@ def with_workers(reading: Reading, state: State, summary: State, now: float) -> 
     if summary_data.get("suspended"):
         counts["workers_suspended"] = summary_data["suspended"]
     data = {**result.data, **{name: value for name, value in counts.items() if value is not None}}
+    if summary_reading.status is reading.status is Status.OK and summary_reading.reason and not reading.reason:
+        # A remark about workers that are ok: some are outdated.
+        remark = dataclasses.replace(result, reason=summary_reading.reason, message=summary.result.message, data=data)
+        return Reading(reading.status, remark.reason, reading.held), dataclasses.replace(state, result=remark)
     if summary_reading.status.severity <= reading.status.severity:
         return reading, dataclasses.replace(state, result=dataclasses.replace(result, data=data))
     worse = dataclasses.replace(

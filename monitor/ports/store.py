@@ -133,6 +133,25 @@ class Ownership(Protocol):
         ...
 
 
+class RunningRoles(Protocol):
+    """Records of the running roles. The record of a role expires soon after the role was killed.
+
+    Every method may raise :class:`StoreUnavailable`.
+    """
+
+    def announce(self, role: str, host: str, pid: int) -> None:
+        """Record that a role runs: ``worker``, ``beat`` or ``web``."""
+        ...
+
+    def leave(self, role: str, host: str, pid: int) -> None:
+        """Delete the record of a role that ends."""
+        ...
+
+    def running(self) -> list[tuple[str, str, int]]:
+        """Return the running roles: role, host and process id."""
+        ...
+
+
 class Store(Protocol):
     """The complete store. Each property is one of its stores. The methods concern all of these stores."""
 
@@ -159,6 +178,11 @@ class Store(Protocol):
     @property
     def ownership(self) -> Ownership:
         """Return the record of the project that owns the store."""
+        ...
+
+    @property
+    def roles(self) -> RunningRoles:
+        """Return the records of the running roles."""
         ...
 
     def rejected_counts(self) -> Mapping[str, int]:

@@ -73,6 +73,7 @@ def run_round(
     broker: Broker,
     project: Identity = Identity(),  # noqa: B008 - frozen
     owner: Identity | None = None,
+    version: str = "",
 ) -> WorkerRound:
     """Send heartbeats, judge every worker and queue by the heartbeats executed so far, and store the outcomes.
 
@@ -80,7 +81,8 @@ def run_round(
 
     ``project`` is the project of this monitor, ``owner`` the project that the store belongs to (None: no project). If
     they differ, the round does nothing. Workers of other projects that write into the store are ignored. A round state
-    that another project stored, before ``owner`` took over the store, is ignored as well.
+    that another project stored, before ``owner`` took over the store, is ignored as well. ``version`` is the version of
+    the monitor, which is compared with the versions of the agents (empty: not compared).
     """
     if project.differs_from(owner):
         return WorkerRound("dropped", "other_project")
@@ -88,7 +90,7 @@ def run_round(
     owner_name = owner.name if owner and not owner.is_local else ""
     try:
         with in_flight(store, FLIGHT, lease_seconds=lease_seconds) as flight:
-            return _Round(settings, store, registry, broker, flight, project, owner_name).run()
+            return _Round(settings, store, registry, broker, flight, project, owner_name, version).run()
     except NotCompleted as end:
         return WorkerRound(end.event, end.reason)
 
@@ -108,6 +110,7 @@ class _Round:
     _flight: Flight
     _project: Identity
     _owner: str
+    _version: str
     _broker_message: str | None = None
     _foreign_beacons: dict[str, StoredBeacon] = field(default_factory=dict)
 
@@ -190,7 +193,7 @@ class _Round:
             snapshot, state = self._remove_heartbeats(snapshot, state, consumed)
         overdue = heartbeats.overdue_beacons(report, state, settings)
         connected = self._registry.connected([stored.beacon for stored in overdue]) if overdue else {}
-        return RoundInput(settings, report, snapshot, state, connected)
+        return RoundInput(settings, report, snapshot, state, connected, self._version)
 
     def _broker_snapshot(
         self, state: RoundState | None, declared: Iterable[str], consumed: frozenset[str]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import os
 import threading
@@ -16,6 +17,7 @@ from monitor.config import Config
 from monitor.lib import logs
 from monitor.ports.executor import Executor, ExecutorUnavailable
 from monitor.project import discovery
+from monitor.services.presence import Presence
 from monitor.supervisor.role_file import RoleFile
 from monitor.tasks import gate
 from monitor.tasks.beat import DispatchScheduler
@@ -88,14 +90,18 @@ def _setup_logging(**_: Any) -> None:
 
 
 def _compare_project(sender: Any, signal: Any, **_: Any) -> None:
-    """Start the gate: it lets no task run while the store belongs to another project.
+    """Start the gate: it lets no task run while the store belongs to another project. Record that this role runs.
 
     The gate of a worker makes this project the owner of a store that has no owner.
     """
     if sender.app is app:
-        ownership = wiring.build_store(_config(), timeout_seconds=1.0).ownership
+        store = wiring.build_store(_config(), timeout_seconds=1.0)
         identity = wiring.identity(_config(), makes_name=True)
-        gate.start(gate.Gate(identity, ownership, claims=signal is signals.worker_init))
+        gate.start(gate.Gate(identity, store.ownership, claims=signal is signals.worker_init))
+        role = "worker" if signal is signals.worker_init else "beat"
+        presence = Presence(role, store.roles, is_allowed=gate.is_open)
+        presence.start()
+        atexit.register(presence.end)
 
 
 def _warm_up(sender: Any, **_: Any) -> None:

@@ -19,7 +19,7 @@ def dispatch_queue(config: Config) -> str:
 
     ``dispatch`` has its own queue, so that it does not wait behind checks, and so that its queue can be purged.
     """
-    return f"{config.queue}.dispatch"
+    return config.dispatch_queue
 
 
 def rounds_queue(config: Config) -> str:
@@ -27,12 +27,12 @@ def rounds_queue(config: Config) -> str:
 
     These tasks have their own queue, because they must not be purged and must not wait behind checks.
     """
-    return f"{config.queue}.rounds"
+    return config.rounds_queue
 
 
 def all_queues(config: Config) -> tuple[str, ...]:
     """Return all queues that the monitor's workers consume."""
-    return (config.queue, dispatch_queue(config), rounds_queue(config))
+    return config.own_queues
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from celery import Celery
 
+from monitor.lib.version import installed_version
 from monitor.ports.workers import Broker
 from monitor.services.watch_workers import run_round
 from monitor.tasks.alerts import announce
@@ -33,6 +34,7 @@ def _workers(publisher: Publisher, broker: Broker, runtime: Runtime) -> None:
             broker=broker,
             project=runtime.project,
             owner=runtime.store.ownership.read(),
+            version=installed_version(),
         )
         if result.event == "completed":
             _report_ignored(runtime.project.name, result.ignored)

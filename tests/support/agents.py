@@ -24,13 +24,13 @@ APP = "shop"
 SOURCE = ROOT / "tests/support/user_app.py"
 
 
-def user_directory() -> Path:
+def user_directory(package: Path = ROOT / "monitor") -> Path:
     """Create the project of a user: `shop.py`, and the package as pip installs it, without our other files.
 
     Celery's default application would load our `celeryconfig.py`.
     """
     directory = Path(tempfile.mkdtemp(prefix="shop-"))
-    (directory / "monitor").symlink_to(ROOT / "monitor")
+    (directory / "monitor").symlink_to(package)
     (directory / f"{APP}.py").symlink_to(SOURCE)
     (directory / "own_pool.py").symlink_to(SOURCE.with_name("own_pool.py"))
     (directory / "celeryconfig.py").touch()
@@ -89,13 +89,17 @@ class AgentWorker(HostProcess):
         tls: Mapping[str, Any] | None = None,
         env: Mapping[str, str] | None = None,
         sent_to: str | None = None,
+        package: Path = ROOT / "monitor",
     ) -> None:
-        """Start the worker. ``sent_to`` is the broker's URL for messages of the test, if the worker's differs."""
+        """Start the worker. ``sent_to`` is the broker's URL for messages of the test, if the worker's differs.
+
+        ``package`` is the directory of the package from which the agent is taken.
+        """
         self.node = node
         self.store = store
         self.variables = dict(env or {})
         self._sent_to, self._transport_options, self._tls = sent_to or broker, dict(transport_options or {}), tls
-        directory = user_directory()
+        directory = user_directory(package)
         argv = [python_with_celery(celery), "-m", "celery", "-A", APP, "worker", "-l", "INFO", "-n", node]
         argv += ["--without-mingle", "--without-gossip", *options]
         environment = {

@@ -3,6 +3,7 @@
 from tests.support.agents import start_agent_worker
 from tests.support.celery_nodes import celery_backend, celery_broker, celery_worker
 from tests.support.conversations import certificate, serve
+from tests.support.earlier_version import earlier_version
 from tests.support.faults import fault_proxy, freezer
 from tests.support.kafka_consumers import start_consumer
 from tests.support.kafkas import any_kafka, kafka, old_kafka, start_kafka
@@ -15,8 +16,9 @@ from tests.support.roles import start_monitor
 from tests.support.sentinels import sentinels
 
 __all__ = [
-    "any_kafka", "celery_backend", "celery_broker", "celery_worker", "certificate", "exporter", "fault_proxy",
-    "freezer", "kafka", "key_prefix", "name_server", "old_kafka", "postgres_server", "rabbitmq_server", "redis_server",
+    "any_kafka", "celery_backend", "celery_broker", "celery_worker", "certificate", "earlier_version", "exporter",
+    "fault_proxy", "freezer", "kafka", "key_prefix", "name_server", "old_kafka", "postgres_server", "rabbitmq_server",
+    "redis_server",
     "sentinels", "serve", "shared_redis", "start_agent_worker", "start_consumer", "start_kafka", "start_monitor",
     "start_postgres", "start_prometheus", "start_redis",
 ]  # fmt: skip

@@ -57,7 +57,8 @@ class RoundInput:
 
     ``report`` is what the workers have written into the store, and ``state`` the round state. ``broker`` is None when
     the broker did not answer. ``connected`` holds, by target, whether a worker with an overdue beacon is still
-    connected to the store. It is None when the store does not report that.
+    connected to the store. It is None when the store does not report that. ``version`` is the version of the monitor;
+    empty if it is not compared with the versions of the agents.
     """
 
     settings: WorkerSettings
@@ -65,6 +66,7 @@ class RoundInput:
     broker: BrokerSnapshot | None
     state: RoundState
     connected: Mapping[str, bool] | None
+    version: str = ""
 
     @property
     def now(self) -> float:

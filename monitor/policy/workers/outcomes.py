@@ -4,13 +4,14 @@
 state                 keys of ``data``
 ===================== =========================================================================================
 ``worker:NODE``       name, verdict, queues, latency_ms, slots, slots_stuck, active, oldest_task_seconds, reserved,
-                      loop_lag_seconds, pool, up_seconds, done, rss_mb, withheld (whether judged without heartbeats)
+                      loop_lag_seconds, pool, up_seconds, done, rss_mb, withheld (whether judged without heartbeats),
+                      outdated (the side with the older version: ``agent`` or ``monitor``; None if there is none)
 ``queue:QUEUE``       name, verdict, latency_ms, pending_tasks, workers (number of its workers with the verdict
                       ``consuming`` or ``busy``), withheld
 ``host:HOST``         cpu, memory, disk, connections: each has the numbers of the beacon, ``status`` and ``reason``
                       (only when the status is not ok)
 ``workers``           workers and queues (by verdict, their number), slots_stuck (number of workers with stuck slots),
-                      suspended
+                      outdated (number of workers whose version differs from the monitor's), suspended
 ===================== =========================================================================================
 
 ===================== =========================================================================================
@@ -20,10 +21,12 @@ state                 keys of ``detail``
                       instances (instance, host, pid, verdict, up_seconds of each deciding instance, the worst first)
 ``queue:QUEUE``       nodes (by node, its verdict)
 ``host:HOST``         host, nodes
-``workers``           by each reason that is not ok, the names of the workers and queues with this reason
+``workers``           by each reason that is not ok, the names of the workers and queues with this reason; if all are
+                      ok: by ``outdated``, the names of the workers whose version differs
 ===================== =========================================================================================
 
-``reason`` of a worker is its verdict, ``slots_stuck``, ``duplicate`` or ``forgotten``. While a verdict is suspended,
+``reason`` of a worker is its verdict, ``slots_stuck``, ``duplicate``, ``forgotten`` or ``outdated`` (see
+docs/decisions/0033). While a verdict is suspended,
 the state keeps its last result, with ``suspended: true`` in ``data``.
 """
 
@@ -37,6 +40,7 @@ from monitor.config.settings import WorkerSettings
 from monitor.model.checks import Outcome, QueueVerdict, Reason, Status, WorkerVerdict
 from monitor.policy.workers.instances import WORST_FIRST
 from monitor.policy.workers.verdicts import QueueObservation, WorkerObservation, WorkerReason, is_forgotten, slots_stuck
+from monitor.policy.workers.versions import Side, older_side, outdated_message
 from monitor.ports.workers import ExecutedHeartbeat
 
 FORGOTTEN = Outcome(Status.OK, {"verdict": WorkerVerdict.RETIRED}, WorkerReason.FORGOTTEN, "no longer observed")
@@ -55,6 +59,7 @@ NAMES_LISTED = 20
 """Most names in a list of ``detail``."""
 
 _OK_VERDICTS = {WorkerVerdict.RETIRED, WorkerVerdict.STARTING, WorkerVerdict.CONSUMING, WorkerVerdict.BUSY}
+_OUTDATED_TEXTS = {Side.AGENT: "agents older than the monitor", Side.MONITOR: "agents newer than the monitor"}
 _QUEUE_STATUS = {
     QueueVerdict.CONSUMED: Status.OK,
     QueueVerdict.RESTING: Status.OK,
@@ -63,9 +68,12 @@ _QUEUE_STATUS = {
 }
 
 
-def worker_outcome(observation: WorkerObservation, verdict: WorkerVerdict, settings: WorkerSettings) -> Outcome:
-    """Return the outcome of a worker."""
+def worker_outcome(
+    observation: WorkerObservation, verdict: WorkerVerdict, settings: WorkerSettings, version: str = ""
+) -> Outcome:
+    """Return the outcome of a worker. ``version`` is the version of the monitor; empty if it is not compared."""
     beacon = observation.beacon
+    outdated = None if verdict is WorkerVerdict.RETIRED else older_side(beacon, version)
     stuck = slots_stuck(beacon, settings)
     data = {
         "name": beacon.node,
@@ -83,6 +91,7 @@ def worker_outcome(observation: WorkerObservation, verdict: WorkerVerdict, setti
         "done": beacon.done,
         "rss_mb": beacon.rss_mb,
         "withheld": not observation.is_judged_by_heartbeats,
+        "outdated": outdated,
     }
     place = {"host": beacon.host, "pid": beacon.pid}
     up_seconds = round(beacon.up_seconds, 1)
@@ -98,7 +107,11 @@ def worker_outcome(observation: WorkerObservation, verdict: WorkerVerdict, setti
         status, reason = Status.WARNING, WorkerReason.SLOTS_STUCK
     if verdict is WorkerVerdict.RETIRED and not beacon.leaving and is_forgotten(observation, settings):
         reason = WorkerReason.FORGOTTEN
-    return Outcome(status, data, reason, _worker_message(observation, verdict, reason, stuck), detail)
+    message = _worker_message(observation, verdict, reason, stuck)
+    if outdated and status is Status.OK:
+        reason = WorkerReason.OUTDATED
+        message = "; ".join(filter(None, (outdated_message(beacon, outdated, version), message)))
+    return Outcome(status, data, reason, message, detail)
 
 
 def queue_outcome(observation: QueueObservation, verdict: QueueVerdict, nodes: Mapping[str, WorkerVerdict]) -> Outcome:
@@ -141,6 +154,7 @@ def summary_outcome(outcomes: Mapping[str, Outcome], *, suspended: bool, critica
         "workers": _counts_by_verdict(workers.values()),
         "queues": _counts_by_verdict(queues.values()),
         "slots_stuck": sum(_has_stuck_slots(outcome) for outcome in workers.values()),
+        "outdated": sum(outcome.data.get("outdated") is not None for outcome in workers.values()),
         "suspended": suspended,
     }
     not_ok: dict[str, list[str]] = {}
@@ -149,10 +163,24 @@ def summary_outcome(outcomes: Mapping[str, Outcome], *, suspended: bool, critica
             not_ok.setdefault(str(outcome.reason), []).append(name.partition(":")[2])
     detail = {reason: sorted(names)[:NAMES_LISTED] for reason, names in not_ok.items()}
     if not not_ok:
-        return Outcome(Status.OK, data, series=SUMMARY_SERIES)
+        return _ok_summary(workers, data)
     reason = min(not_ok, key=_rank)
     status = Status.ERROR if reason == QueueVerdict.UNCONSUMED and critical else Status.WARNING
     return Outcome(status, data, reason, _all_listed(detail), detail, series=SUMMARY_SERIES)
+
+
+def _ok_summary(workers: Mapping[str, Outcome], data: Mapping[str, Any]) -> Outcome:
+    """Return the outcome of the check ``workers`` while all workers and queues are ok."""
+    outdated = {name: outcome for name, outcome in workers.items() if outcome.reason == WorkerReason.OUTDATED}
+    if not outdated:
+        return Outcome(Status.OK, data, series=SUMMARY_SERIES)
+    by_side = {
+        side: sorted(name.partition(":")[2] for name, each in outdated.items() if each.data.get("outdated") == side)
+        for side in Side
+    }
+    message = "; ".join(f"{_OUTDATED_TEXTS[side]}: {_listed_names(names)}" for side, names in by_side.items() if names)
+    detail = {str(WorkerReason.OUTDATED): sorted(name for names in by_side.values() for name in names)[:NAMES_LISTED]}
+    return Outcome(Status.OK, data, WorkerReason.OUTDATED, message, detail, series=SUMMARY_SERIES)
 
 
 def _counts_by_verdict(outcomes: Iterable[Outcome]) -> dict[str, int]:
@@ -182,8 +210,12 @@ def _all_listed(names: Mapping[str, list[str]]) -> str:
 
 
 def _listed(reason: str, names: list[str]) -> str:
+    return f"{reason.replace('_', ' ')}: {_listed_names(names)}"
+
+
+def _listed_names(names: list[str]) -> str:
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"{reason.replace('_', ' ')}: {', '.join(names[:3])}{more}"
+    return f"{', '.join(names[:3])}{more}"
 
 
 def _host_metric(kind: str, numbers: Mapping[str, float]) -> dict[str, Any]:

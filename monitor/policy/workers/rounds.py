@@ -142,7 +142,7 @@ def _judge_instances(inputs: RoundInput) -> dict[str, list[WorkerInstance]]:
         worker = _worker_observation(inputs, target, stored)
         verdict = worker_verdict(worker, inputs.settings)
         suspended = verdict is not WorkerVerdict.RETIRED and _is_suspended(inputs, worker)
-        outcome = worker_outcome(worker, verdict, inputs.settings)
+        outcome = worker_outcome(worker, verdict, inputs.settings, inputs.version)
         by_node[stored.beacon.node].append(WorkerInstance(worker, verdict, outcome, suspended))
     return by_node
 

@@ -59,6 +59,7 @@ class WorkerReason(StrEnum):
     FORGOTTEN = "forgotten"
     SLOTS_STUCK = "slots_stuck"
     DUPLICATE = "duplicate"
+    OUTDATED = "outdated"
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ class MemoryStore:
         self.alerts = MemoryOutbox(clock, self.states)
         self.workers = MemoryWorkers(clock)
         self.ownership = MemoryOwnership()
+        self.roles = MemoryRoles()
 
     def rejected_counts(self) -> Mapping[str, int]:
         """Return the number of rejected values so far, by kind."""
@@ -93,3 +94,22 @@ class MemoryOwnership:
         """Make ``project`` the owner. Return the previous owner."""
         before, self._owner = self._owner, project
         return before
+
+
+class MemoryRoles:
+    """A :class:`monitor.ports.store.RunningRoles` in this process."""
+
+    def __init__(self) -> None:
+        self._roles: set[tuple[str, str, int]] = set()
+
+    def announce(self, role: str, host: str, pid: int) -> None:
+        """Record that a role runs."""
+        self._roles.add((role, host, pid))
+
+    def leave(self, role: str, host: str, pid: int) -> None:
+        """Delete the record of a role that ends."""
+        self._roles.discard((role, host, pid))
+
+    def running(self) -> list[tuple[str, str, int]]:
+        """Return the running roles: role, host and process id."""
+        return sorted(self._roles)

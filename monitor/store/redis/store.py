@@ -8,6 +8,7 @@ from monitor.store.redis.connection import RedisConnection
 from monitor.store.redis.history import RedisHistory
 from monitor.store.redis.outbox import RedisOutbox
 from monitor.store.redis.ownership import RedisOwnership
+from monitor.store.redis.roles import RedisRoles
 from monitor.store.redis.states import RedisStateStore
 from monitor.store.redis.workers import RedisWorkers
 from monitor.store.rejected import RejectedValues
@@ -46,6 +47,7 @@ class RedisStore:
         self.alerts = RedisOutbox(connection, prefix, rejected)
         self.workers = RedisWorkers(connection, prefix, rejected)
         self.ownership = RedisOwnership(connection, prefix)
+        self.roles = RedisRoles(connection, prefix)
 
     def rejected_counts(self) -> Mapping[str, int]:
         """Return the number of rejected values so far, by kind. Raise StoreUnavailable.

@@ -46,7 +46,7 @@ class RedisWorkers:
         clock, round_state, *hashes = self._connection.run("workers_read", keys, [LIMIT_BYTES, ROUND_STATE_LIMIT_BYTES])
         now = int(clock) / 1e6
         (nodes, beacons, oversized), (targets, heartbeats, too_long) = hashes
-        decoded = {field: _stored_beacon(field, value, now) for field, value in zip(nodes, beacons, strict=True)}
+        decoded = {field: stored_beacon(field, value, now) for field, value in zip(nodes, beacons, strict=True)}
         executed = {field: _executed(value, now) for field, value in zip(targets, heartbeats, strict=True)}
         newest = _newest(decoded.values())
         kept = {
@@ -113,7 +113,7 @@ def _newest(entries: Iterable[StoredBeacon | None]) -> dict[str, StoredBeacon]:
     return newest
 
 
-def _stored_beacon(field: bytes, raw: bytes, now: float) -> StoredBeacon | None:
+def stored_beacon(field: bytes, raw: bytes, now: float) -> StoredBeacon | None:
     """Return the decoded beacon; None if no agent wrote it, or if its time is in the future (after a fail-over)."""
     stamp, _, text = raw.partition(b"|")
     try:

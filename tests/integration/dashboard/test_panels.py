@@ -62,6 +62,17 @@ def test_workers_and_queues_are_a_matrix(stage: Stage, open_page: OpenPage) -> N
     expect(page.locator(".detail-state")).to_have_text(re.compile("^error: stuck · for "))
 
 
+def test_an_outdated_agent_is_named_beside_its_verdict(stage: Stage, open_page: OpenPage) -> None:
+    """The worker stays ok and consuming. The title of its state names the older side."""
+    stage.world.workers[2] |= {"verdict": "consuming", "status": "ok", "reason": "outdated", "outdated": "agent"}
+    page = open_page(stage.url)
+    row = page.locator("#workers tbody tr", has_text="outdated")
+    expect(row.locator(".state")).to_have_text(re.compile("consuming, outdated"))
+    expect(row.locator(".state")).to_have_attribute("title", re.compile("agent .* older than the monitor"))
+    expect(page.locator("#workers-note")).not_to_contain_text("not ok")
+    expect(page.locator("#verdict-word")).to_have_text("Healthy")
+
+
 def test_without_a_worker_the_missing_line_is_named(stage: Stage, open_page: OpenPage) -> None:
     """Where it belongs too; also where queues are configured that nobody consumes."""
     stage.world.workers = []

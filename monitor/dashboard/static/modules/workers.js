@@ -4,6 +4,7 @@ import { byId, checkLink, h, icon, Keyed, setAttribute, setIcon, setStatus, setT
 import { plural, quantity, seconds, words } from "./format.js";
 
 const MAX_ROWS = 40;
+const OLDER = { agent: "The agent in this worker is older than the monitor.", monitor: "The monitor is older than the agent in this worker." };
 const RANK = { error: 0, stale: 1, unknown: 2, warning: 3, ok: 4 };
 
 export class Workers {
@@ -76,7 +77,7 @@ class Row {
     setStatus(this.node, worker.status);
     setIcon(this.icon, worker.status);
     setText(this.verdict, verdict(worker));
-    setAttribute(this.state, "title", worker.message ?? null);
+    setAttribute(this.state, "title", worker.message ?? OLDER[worker.outdated] ?? null);
     setText(this.latency, quantity(worker.latency_ms, "ms"));
     setText(this.slots, typeof worker.slots === "number" ? `${worker.active ?? "–"}/${worker.slots}` : "–");
     const consumes = new Set(worker.queues ?? []);
@@ -121,9 +122,11 @@ function queueHead(name) {
   };
 }
 
-/** Return a verdict in words, marked if it is out of date. */
+/** Return a verdict in words, marked if it is out of date. A reason beside an ok verdict is added, such as `outdated`. */
 function verdict(entry) {
-  const text = words(entry.reason && entry.status !== "stale" && entry.reason !== entry.verdict ? entry.reason : (entry.verdict ?? entry.status));
+  const reason = entry.status !== "stale" && entry.reason !== entry.verdict ? entry.reason : null;
+  const verdictWords = words(entry.verdict ?? entry.status);
+  const text = !reason ? verdictWords : entry.status === "ok" && entry.verdict ? `${verdictWords}, ${words(reason)}` : words(reason);
   return entry.stale || entry.status === "stale" ? `${text}, out of date` : text;
 }
 

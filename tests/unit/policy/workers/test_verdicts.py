@@ -329,6 +329,7 @@ def test_the_summary_says_the_worst_first() -> None:
         "queues": {"unconsumed": 1},
         "slots_stuck": 0,
         "suspended": False,
+        "outdated": 0,
     }
     assert summary.detail == {"unconsumed": ["q"], "lost": ["a"]}
     assert outcomes.summary_outcome(states, suspended=False, critical=False).status is Status.WARNING

@@ -1,0 +1,110 @@
+"""Entries of the monitor in the schedule of the project's beat: rows of django-celery-beat, and keys of redbeat.
+
+Earlier versions of the monitor stored such entries. The project's beat also removes them when it starts with the agent.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+from typing import Any
+
+from monitor.agent import former_entries
+from monitor.lib.redaction import scrub
+from monitor.model.uninstall import Contents, StoredItems
+from monitor.ports.uninstall import PlaceUnavailable
+
+APPLICATION = "django_celery_beat"
+NAMESPACE = "CELERY"
+
+
+class DatabaseSchedulePlace:
+    """A :class:`monitor.ports.uninstall.Place`: the tables of django-celery-beat in the project's database."""
+
+    title = "database of the project, tables of django-celery-beat"
+
+    def find(self) -> Contents:
+        """Return the entries, and the intervals that only these entries use."""
+        return self._guarded(removes=False)
+
+    def remove(self) -> Contents:
+        """Delete them. Return what was deleted."""
+        return self._guarded(removes=True)
+
+    def _guarded(self, *, removes: bool) -> Contents:
+        try:
+            importlib.import_module("django").setup()
+            models: Any = importlib.import_module(f"{APPLICATION}.models")
+            tasks, intervals = former_entries.stored_rows(models.PeriodicTask)
+            if removes:
+                former_entries.remove_rows(models.PeriodicTask, models.PeriodicTasks)
+        except Exception as error:  # noqa: BLE001 - any database, and the settings of the project, may raise here
+            raise PlaceUnavailable(scrub(f"the schedule cannot be read: {type(error).__name__}: {error}")) from None
+        found = (("periodic tasks", tasks), ("intervals that nothing else uses", intervals))
+        return Contents(tuple(StoredItems(kind, len(names), tuple(names[:5])) for kind, names in found if names))
+
+
+class RedbeatPlace:
+    """A :class:`monitor.ports.uninstall.Place`: the keys of redbeat."""
+
+    title = "schedule of redbeat"
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    def find(self) -> Contents:
+        """Return the entries."""
+        return self._guarded(removes=False)
+
+    def remove(self) -> Contents:
+        """Delete them. Return what was deleted."""
+        return self._guarded(removes=True)
+
+    def _guarded(self, *, removes: bool) -> Contents:
+        try:
+            schedulers: Any = importlib.import_module("redbeat.schedulers")
+            conf, client = schedulers.ensure_conf(self._app), schedulers.get_redis(self._app)
+            names = [name for name in former_entries.NAMES if client.exists(f"{conf.key_prefix}{name}")]
+            statics = [name for name in former_entries.NAMES if client.sismember(conf.statics_key, name)]
+            if removes:
+                former_entries.remove_redbeat_keys(schedulers.RedBeatSchedulerEntry, self._app)
+        except Exception as error:  # noqa: BLE001 - redbeat reads a configuration of the project
+            raise PlaceUnavailable(scrub(f"redbeat cannot be read: {type(error).__name__}: {error}")) from None
+        found = (("entries", names), ("names of static entries", statics))
+        return Contents(tuple(StoredItems(kind, len(each), tuple(each)) for kind, each in found if each))
+
+
+def schedule_places(applications: tuple[Any, ...]) -> list[DatabaseSchedulePlace | RedbeatPlace]:
+    """Return the places of the schedules that this project may use.
+
+    ``applications`` are the project's Celery applications that this process knows. Without one, redbeat is configured
+    from the Django settings.
+    """
+    places: list[DatabaseSchedulePlace | RedbeatPlace] = []
+    settings = _project_settings()
+    if settings is not None and APPLICATION in settings.INSTALLED_APPS:
+        places.append(DatabaseSchedulePlace())
+    app = applications[-1] if applications else _application(settings)
+    if app is not None and importlib.util.find_spec("redbeat") and _uses_redbeat(app):
+        places.append(RedbeatPlace(app))
+    return places
+
+
+def _uses_redbeat(app: Any) -> bool:
+    named = any(app.conf.get(name) for name in ("redbeat_redis_url", "redbeat_key_prefix", "redbeat_redis_options"))
+    return named or "redbeat" in str(app.conf.beat_scheduler).lower()
+
+
+def _project_settings() -> Any:
+    if os.environ.get("DJANGO_SETTINGS_MODULE") in (None, "", "monitor.settings"):
+        return None
+    return importlib.import_module("django.conf").settings
+
+
+def _application(settings: Any) -> Any:
+    if settings is None:
+        return None
+    app = importlib.import_module("celery").Celery("monitor-uninstall", set_as_current=False, fixups=[])
+    app.config_from_object("django.conf:settings", namespace=NAMESPACE)
+    return app
