@@ -74,7 +74,7 @@ def _try_to_write(directory: str) -> OSError | None:
 def directories() -> tuple[str, str]:
     """Return the two directories that may contain samples: on disk and in memory."""
     directory = beacon_file.directory()
-    return directory, _in_memory(directory)
+    return directory, in_memory(directory)
 
 
 _used_in_memory: set[str] = set()

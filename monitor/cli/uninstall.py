@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from monitor import wiring
+from monitor.agent import beacon_file
 from monitor.agent.broker import key_prefix
 from monitor.agent.identity import Identity
 from monitor.cli.config_loading import read_or_exit
@@ -24,7 +25,7 @@ from monitor.project import discovery
 from monitor.services.uninstall import PlaceReport, UninstallReport, survey
 from monitor.services.uninstall import uninstall as remove_from
 from monitor.store.redis.uninstall import StorePlace, StrayAgentsPlace, WatchedWorkers
-from monitor.supervisor import embedded
+from monitor.supervisor import embedded, role_file
 from monitor.uninstall.broker import BrokerPlace, OwnQueues
 from monitor.uninstall.files import DataDirectoryPlace, SamplesPlace
 from monitor.uninstall.schedules import schedule_places
@@ -70,7 +71,11 @@ def _places(settings: Config, directory: Path) -> list[Place]:
     socket_directory = embedded.socket_path(directory).parent
     further = [] if socket_directory.is_relative_to(directory) else [socket_directory]
     project = wiring.identity(settings, data_dir=directory)
-    return [*_servers(settings, project), DataDirectoryPlace(directory, further), SamplesPlace()]
+    return [
+        *_servers(settings, project),
+        DataDirectoryPlace(directory, further),
+        SamplesPlace((beacon_file.ended, role_file.ended)),
+    ]
 
 
 def _servers(settings: Config, project: Identity) -> list[Place]:

@@ -12,7 +12,7 @@ from monitor.agent import beacon_file, beacon_places
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 WRITE_SECONDS = 5.0
 """Interval at which a role with a main loop of its own writes its file."""
@@ -141,6 +141,17 @@ def read(directory: str) -> list[LocalRole]:
     return sorted(newest.values(), key=lambda role: (role.role, role.pid))
 
 
+def ended(directory: str) -> list[str]:
+    """Return the paths of the files whose process has ended, and of invalid files. Raises OSError."""
+    beacon_file.require_own(directory)
+    entries = [(path, _values(path)) for path in _paths(directory)]
+    return [path for path, values in entries if values is None or not _is_running(values)]
+
+
+def _is_running(values: "Mapping[str, str]") -> bool:
+    return beacon_file.is_running(int(values["pid"]), int(values["started"]))
+
+
 def _write_into(directory: str, name: str, content: bytes) -> None:
     try:
         os.mkdir(directory, 0o700)
@@ -158,20 +169,18 @@ _cleaned: set[str] = set()
 
 
 def _remove_ended(directory: str) -> None:
-    for path in _paths(directory):
-        values = _values(path)
-        if values is None or not beacon_file.is_running(int(values["pid"]), int(values["started"])):
-            try:
-                os.unlink(path)
-            except OSError:
-                pass
+    for path in ended(directory):
+        try:
+            os.unlink(path)
+        except OSError:
+            pass
 
 
 def _read_all(directory: str) -> "Iterator[LocalRole]":
     beacon_file.require_own(directory)
     for path in _paths(directory):
         values = _values(path)
-        if values is not None and beacon_file.is_running(int(values["pid"]), int(values["started"])):
+        if values is not None and _is_running(values):
             url = "" if values["url"] == "-" else values["url"]
             yield LocalRole(values["role"], int(values["pid"]), url, _age(values["at"]), _age(values["turned"]))
 

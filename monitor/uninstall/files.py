@@ -1,11 +1,11 @@
-"""Files of the monitor on this machine: the data directory, and the liveness samples of workers that have ended."""
+"""Files of the monitor on this machine: the data directory, and the files of workers and roles that have ended."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from monitor.agent import beacon_file, beacon_places
@@ -82,18 +82,22 @@ class DataDirectoryPlace:
 
 
 class SamplesPlace:
-    """A :class:`monitor.ports.uninstall.Place`: the files that agents write for `monitor probe worker`.
+    """A :class:`monitor.ports.uninstall.Place`: the files that agents and roles write for `monitor probe`.
 
-    Files of workers that run are kept: all projects of one user share the directory.
+    Files of processes that run are kept: all projects of one user share the directory. Each function in ``ended``
+    returns the paths of some of the files in a directory: those whose process has ended.
     """
+
+    def __init__(self, ended: Sequence[Callable[[str], list[str]]]) -> None:
+        self._ended_in = ended
 
     @property
     def title(self) -> str:
         """Return the path of the directory."""
-        return f"liveness samples of workers in {beacon_file.directory()}"
+        return f"files of workers and roles in {beacon_file.directory()}"
 
     def find(self) -> Contents:
-        """Return the files of workers that have ended."""
+        """Return the files of processes that have ended."""
         return Contents(_items("files", self._ended()))
 
     def remove(self) -> Contents:
@@ -109,8 +113,9 @@ class SamplesPlace:
     def _ended(self) -> list[Path]:
         found: list[Path] = []
         for directory in beacon_places.directories():
-            with contextlib.suppress(OSError):
-                found += map(Path, beacon_file.ended(directory))
+            for ended_in in self._ended_in:
+                with contextlib.suppress(OSError):
+                    found += map(Path, ended_in(directory))
         return found
 
 
