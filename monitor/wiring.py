@@ -141,7 +141,7 @@ def build_executor(config: Config) -> ProcessExecutor:
         KINDS.build(check.kind, with_configured_options(config, check).options) for check in config.checks.values()
     ]
     modules = {f"{MODULE}{module}" for kind in built for module in kind.modules()}
-    return ProcessExecutor(CHECK_PROCESS, required=kinds, optional=modules)
+    return ProcessExecutor(CHECK_PROCESS, required=kinds, optional=modules, import_seconds=config.import_limit_seconds)
 
 
 def build_sender(spec: ChannelSpec) -> Send:

@@ -14,6 +14,7 @@ from celery.app.amqp import AMQP
 from monitor import wiring
 from monitor.agent import attach, former_entries
 from monitor.config import Config
+from monitor.executor.waiting import wait_for_start
 from monitor.lib import logs
 from monitor.ports.executor import Executor, ExecutorUnavailable
 from monitor.project import discovery
@@ -112,10 +113,14 @@ def _warm_up(sender: Any, **_: Any) -> None:
 
 
 def _start(executor: Executor) -> None:
+    """Start the fork server. While it imports the project, log the time now and then."""
     try:
-        executor.start()
+        seconds = wait_for_start(executor, lambda starting: log.info("executor.importing", message=str(starting)))
     except ExecutorUnavailable as error:
         log.error("executor.unavailable", message=str(error))
+    else:
+        if seconds:
+            log.info("executor.started", seconds=round(seconds, 1))
 
 
 def _close(sender: Any, **_: Any) -> None:

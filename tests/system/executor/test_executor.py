@@ -156,7 +156,7 @@ def test_a_dead_fork_server_is_replaced() -> None:
 
 def test_what_is_only_wanted_is_left_out_when_it_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     """A module of one user's check that never ends its import is not in the way of all other checks."""
-    monkeypatch.setattr("monitor.executor.pool.START_SECONDS", 15.0)
+    monkeypatch.setattr("monitor.executor.pool.OPTIONAL_SECONDS", 1.0)
     executor = ProcessExecutor(TARGET, required=["good"], optional=["bad"])
     assert executor.run(check("fine"))[0].status is Status.OK
     executor.close()
