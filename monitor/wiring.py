@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import functools
 import importlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
-from typing import Any
 
 import structlog
 from pydantic import SecretStr, ValidationError
@@ -32,6 +34,8 @@ from monitor.config import (
     unknown_hint,
 )
 from monitor.config.keys import COMMON_CHANNEL_KEYS, COMMON_CHECK_KEYS
+from monitor.config.layers import CELERY_ORIGIN
+from monitor.config.model import DEFAULT_ORIGIN
 from monitor.executor import ProcessExecutor
 from monitor.lib.redaction import scrub
 from monitor.lib.redis_pool import connection_pool
@@ -43,12 +47,29 @@ from monitor.ports.alerts import DeliveryFailure
 from monitor.ports.executor import Executor
 from monitor.ports.store import Send, Store
 from monitor.project import discovery
+from monitor.project.facts import ProjectFacts
+from monitor.project.reader import ProjectReader
 from monitor.store.redis.store import RedisStore
 from monitor.store.retention import Retention
 
 CHECK_PROCESS = "monitor.checks.process"
 
 log = structlog.get_logger("monitor.alerts")
+
+_project_reader = ProjectReader()
+
+
+class Use(Enum):
+    """Ways in which a process uses the facts that only the project's Celery application knows."""
+
+    FRESH = "fresh"
+    """For roles: the application is imported, and the facts are stored for commands."""
+    STORED = "stored"
+    """For commands: stored facts are used if they are valid."""
+    STORE_ONLY = "store only"
+    """For commands that use only the store: the application is not imported if the store is configured without it."""
+    SETTINGS_ONLY = "settings only"
+    """For commands that use neither the store nor the broker: as before, whether or not the store is configured."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +85,13 @@ class Runtime:
     project: Identity = Identity()  # noqa: RUF009 - frozen
 
 
-def load(file: Path | None = None) -> Loaded:
+def load(file: Path | None = None, *, use: Use = Use.STORED) -> Loaded:
     """Return the configuration. Its URLs and the options of its checks and channels are valid.
 
     Raises ConfigError with all problems.
     """
     try:
-        loaded, problems = load_unvalidated(file), []
+        loaded, problems = load_unvalidated(file, use=use), []
     except ConfigError as error:
         if error.rest is None:
             raise
@@ -85,17 +106,23 @@ def load(file: Path | None = None) -> Loaded:
     return loaded
 
 
-def load_unvalidated(file: Path | None = None) -> Loaded:
+def load_unvalidated(file: Path | None = None, *, use: Use = Use.STORED) -> Loaded:
     """Return the configuration without validation of its URLs and options. Raises ConfigError.
 
-    Used before the store is started, when its URL is not known yet.
+    Used before the store is started, when its URL is not known yet, and by commands that only read the store.
     """
     if not os.environ.get(discovery.VARIABLE):
         os.environ.pop(discovery.VARIABLE, None)  # an empty variable counts as not set
     try:
-        loaded = _load(file)
-        if loaded.config.celery_app and _import_celery_app(loaded):
-            loaded = _load(file)
+        with _project_reader as reader:
+            facts = reader.settings(_import_limit_seconds(file))
+            loaded = _load(file, facts)
+            if loaded.config.celery_app:
+                facts = _facts_with_application(reader, loaded, facts, use)
+                loaded = _load(file, facts)
+        discovery.use_names(facts.applications)
+        if facts.settings_module:
+            os.environ[discovery.VARIABLE] = facts.settings_module
         return loaded
     finally:
         # Set after the import, because the module of a Django project's Celery application may set this default first.
@@ -201,26 +228,44 @@ def with_configured_options(config: Config, check: CheckSpec) -> CheckSpec:
     return check.model_copy(update={"options": options})
 
 
-def _load(file: Path | None) -> Loaded:
-    return loading.load(file=file, django_settings=discovery.explicit_settings(), project=discovery.derived_settings())
+def _load(file: Path | None, facts: ProjectFacts) -> Loaded:
+    return loading.load(file=file, django_settings=facts.explicit, project=facts.derived)
 
 
-def _import_celery_app(loaded: Loaded) -> bool:
-    """Import the project's Celery application. Return whether the import may have changed the project's settings.
-
-    The imported module may call ``monitor.install(app)``, and may set ``DJANGO_SETTINGS_MODULE``.
-    """
-    dotted = loaded.config.celery_app or ""
-    before = discovery.applications(), os.environ.get(discovery.VARIABLE)
-    module, _, attribute = dotted.partition(":")
+def _import_limit_seconds(file: Path | None) -> float:
+    """Return the limit for the import of the project's settings, which is not set in these settings."""
+    if not discovery.has_django_project():
+        return Config().import_limit_seconds
     try:
-        app: Any = getattr(importlib.import_module(module), attribute or "app")
-        discovery.from_celery(app)  # reads its configuration, which Celery loads lazily
-    except Exception as error:
-        hint = f"should be an importable Celery application, module:attribute ({type(error).__name__}: {error})"
-        raise ConfigError([ConfigProblem("celery_app", dotted, hint, loaded.origin("celery_app"))]) from error
-    discovery.prefer(app)
-    return before != (discovery.applications(), os.environ.get(discovery.VARIABLE))
+        return loading.load(file=file).config.import_limit_seconds
+    except ConfigError as error:  # reported when the configuration is loaded
+        return (error.rest.config if error.rest else Config()).import_limit_seconds
+
+
+def _facts_with_application(reader: ProjectReader, loaded: Loaded, settings: ProjectFacts, use: Use) -> ProjectFacts:
+    """Return the facts with the project's Celery application, as far as ``use`` needs them."""
+    config = loaded.config
+    path, directory = config.celery_app or "", config.data_dir or standalone.DEFAULT_DIRECTORY
+    if not _needs_application(loaded, use):
+        return reader.stored(path, settings, directory) or settings
+    if config.data_dir is not None:
+        with contextlib.suppress(OSError):
+            config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        return reader.application(path, settings, config.import_limit_seconds, directory, refresh=use is Use.FRESH)
+    except ConfigError as error:
+        problems = [dataclasses.replace(each, origin=loaded.origin("celery_app")) for each in error.problems]
+        raise ConfigError(problems) from error
+
+
+def _needs_application(loaded: Loaded, use: Use) -> bool:
+    """Return whether the settings that ``use`` needs may come from the project's Celery application only.
+
+    The application may set the settings module, if no environment variable does, and with it ``settings.MONITOR``.
+    """
+    if use in (Use.FRESH, Use.STORED) or not discovery.has_django_project():
+        return True
+    return use is Use.STORE_ONLY and loaded.origin("redis_url") in (DEFAULT_ORIGIN, CELERY_ORIGIN)
 
 
 def _url_problems(loaded: Loaded) -> list[ConfigProblem]:

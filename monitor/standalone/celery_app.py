@@ -80,7 +80,7 @@ def settings() -> dict[str, Any]:
 
 @functools.cache
 def _config() -> Config:
-    return wiring.load().config
+    return wiring.load(use=wiring.Use.FRESH).config
 
 
 def _setup_logging(**_: Any) -> None:

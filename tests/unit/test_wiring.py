@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +12,7 @@ from django.conf import LazySettings
 from monitor import wiring
 from monitor.config import ConfigError
 from monitor.project import discovery
+from monitor.project.reader import ProjectReader
 
 
 @pytest.fixture(autouse=True)
@@ -20,6 +20,8 @@ def own_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No configuration but the test's own, and no project remembered from another test."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(discovery, "_applications", [])
+    monkeypatch.setattr(discovery, "_named_applications", [])
+    monkeypatch.setattr(wiring, "_project_reader", ProjectReader())
     monkeypatch.delenv("MONITOR_CONFIG", raising=False)
     monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "monitor.settings")
 
@@ -128,9 +130,8 @@ def test_what_is_configured_wins_over_the_project(monkeypatch: pytest.MonkeyPatc
 def test_a_celery_app_is_named_by_its_dotted_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """For a project whose broker is not in its settings; one that cannot be imported is a problem with its reason."""
     (tmp_path / "shop_celery.py").write_text(
-        "from tests.unit.test_wiring import celery_like\napp = celery_like(broker_url='redis://shop/1')\n"
+        "from celery import Celery\napp = Celery('shop', broker='redis://shop/1')\n"
     )
-    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     monkeypatch.setenv("MONITOR_CELERY_APP", "shop_celery:app")
     assert wiring.required_url(wiring.load().config, "broker_url") == "redis://shop/1"
     monkeypatch.setenv("MONITOR_CELERY_APP", "shop_celery:aap")
