@@ -13,9 +13,12 @@ from celery.app.amqp import AMQP
 
 from monitor import wiring
 from monitor.agent import attach, former_entries
-from monitor.config import Config
+from monitor.agent.settings import AgentSettings
+from monitor.config import Config, Loaded
+from monitor.config.layers import CELERY_ORIGIN
 from monitor.executor.waiting import wait_for_start
 from monitor.lib import logs
+from monitor.lib.redis_urls import for_redis_py
 from monitor.ports.executor import Executor, ExecutorUnavailable
 from monitor.project import discovery
 from monitor.tasks import gate
@@ -36,7 +39,7 @@ def build() -> Celery:
     # No task needs the Django fixup, which sets Django up and closes database connections around every task.
     app = Celery("monitor", amqp=_AMQP, task_cls=gate.GatedTask, fixups=[])
     if os.environ.get(discovery.OBSERVED_VARIABLE):
-        attach.instrument(app)
+        attach.instrument(app, _agent_settings())
     else:
         attach.exclude(app)
     app.conf.update(settings())
@@ -79,8 +82,26 @@ def settings() -> dict[str, Any]:
 
 
 @functools.cache
+def _loaded() -> Loaded:
+    return wiring.load(use=wiring.Use.FRESH)
+
+
 def _config() -> Config:
-    return wiring.load(use=wiring.Use.FRESH).config
+    return _loaded().config
+
+
+def _agent_settings() -> AgentSettings:
+    """Return the settings of the agent in the monitor's own worker, which does not import the project."""
+    config, workers = _config(), _config().workers
+    return AgentSettings(
+        redis_url=for_redis_py(wiring.required_url(config, "redis_url")),
+        key_prefix=config.key_prefix,
+        project=None if _loaded().origin("project") == CELERY_ORIGIN else config.project,
+        interval_seconds=workers.interval_seconds,
+        enabled=workers.enabled,
+        stuck_after_seconds=workers.stuck_after_seconds,
+        stuck_after_by_task=workers.stuck_after_by_task,
+    )
 
 
 def _setup_logging(**_: Any) -> None:
