@@ -45,18 +45,17 @@ from monitor.plugins.registry import UnknownPlugin
 from monitor.policy.schedule import Plan
 from monitor.ports.alerts import DeliveryFailure
 from monitor.ports.executor import Executor
-from monitor.ports.store import Send, Store
-from monitor.project import discovery
+from monitor.ports.store import Ownership, Send, Store, StoreUnavailable
+from monitor.project import discovery, stored_facts
 from monitor.project.facts import ProjectFacts
-from monitor.project.reader import ProjectReader
+from monitor.project.reader import ProjectReader, project_reader
+from monitor.project.stored_facts import Origin
 from monitor.store.redis.store import RedisStore
 from monitor.store.retention import Retention
 
 CHECK_PROCESS = "monitor.checks.process"
 
 log = structlog.get_logger("monitor.alerts")
-
-_project_reader = ProjectReader()
 
 
 class Use(Enum):
@@ -114,7 +113,7 @@ def load_unvalidated(file: Path | None = None, *, use: Use = Use.STORED) -> Load
     if not os.environ.get(discovery.VARIABLE):
         os.environ.pop(discovery.VARIABLE, None)  # an empty variable counts as not set
     try:
-        with _project_reader as reader:
+        with project_reader as reader:
             facts = reader.settings(_import_limit_seconds(file))
             loaded = _load(file, facts)
             if loaded.config.celery_app:
@@ -242,20 +241,56 @@ def _import_limit_seconds(file: Path | None) -> float:
         return (error.rest.config if error.rest else Config()).import_limit_seconds
 
 
+def keep_facts(config: Config, ownership: Ownership) -> None:
+    """Store what only the project's Celery application knows, for commands. Raise StoreUnavailable.
+
+    Do nothing if this process has imported no such application.
+    """
+    imported = project_reader.imported
+    if imported is not None:
+        origin, found, of = imported
+        stored_facts.write(_facts_directory(config), origin, found, of)
+        text = stored_facts.encode(dataclasses.replace(origin, store=_store_name(config)), found, of)
+        ownership.store_facts(text, stored_facts.VALID_SECONDS)
+
+
 def _facts_with_application(reader: ProjectReader, loaded: Loaded, settings: ProjectFacts, use: Use) -> ProjectFacts:
     """Return the facts with the project's Celery application, as far as ``use`` needs them."""
     config = loaded.config
-    path, directory = config.celery_app or "", config.data_dir or standalone.DEFAULT_DIRECTORY
-    if not _needs_application(loaded, use):
-        return reader.stored(path, settings, directory) or settings
+    origin, directory = Origin(config.celery_app or "", settings), _facts_directory(config)
+    if use in (Use.STORE_ONLY, Use.SETTINGS_ONLY):
+        stored = stored_facts.read(directory, origin) or _facts_in_store(config, origin, use)
+        if stored is not None or not _needs_application(loaded, use):
+            return stored or settings
     if config.data_dir is not None:
         with contextlib.suppress(OSError):
             config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        return reader.application(path, settings, config.import_limit_seconds, directory, refresh=use is Use.FRESH)
+        return reader.application(origin, config.import_limit_seconds, directory, refresh=use is Use.FRESH)
     except ConfigError as error:
         problems = [dataclasses.replace(each, origin=loaded.origin("celery_app")) for each in error.problems]
         raise ConfigError(problems) from error
+
+
+def _facts_in_store(config: Config, origin: Origin, use: Use) -> ProjectFacts | None:
+    """Return the facts that a role keeps in the store, if the settings name the store that the role uses too."""
+    if use is Use.SETTINGS_ONLY or config.redis_url is None:
+        return None
+    try:
+        with contextlib.closing(build_store(config, timeout_seconds=1.0)) as store:
+            text = store.ownership.read_facts()
+    except (StoreUnavailable, ValueError):  # ValueError: the URL is invalid, which is reported later
+        return None
+    return stored_facts.decode(text, dataclasses.replace(origin, store=_store_name(config))) if text else None
+
+
+def _facts_directory(config: Config) -> Path:
+    return config.data_dir or standalone.DEFAULT_DIRECTORY
+
+
+def _store_name(config: Config) -> str:
+    url = config.redis_url.get_secret_value() if config.redis_url else ""
+    return f"{url} {config.key_prefix}"
 
 
 def _needs_application(loaded: Loaded, use: Use) -> bool:
@@ -263,7 +298,7 @@ def _needs_application(loaded: Loaded, use: Use) -> bool:
 
     The application may set the settings module, if no environment variable does, and with it ``settings.MONITOR``.
     """
-    if use in (Use.FRESH, Use.STORED) or not discovery.has_django_project():
+    if not discovery.has_django_project():
         return True
     return use is Use.STORE_ONLY and loaded.origin("redis_url") in (DEFAULT_ORIGIN, CELERY_ORIGIN)
 

@@ -6,6 +6,8 @@ import importlib
 
 import click
 
+from monitor.project.reader import project_reader
+
 COMMANDS = {
     "up": ("monitor.cli.up", "Run everything on this machine: embedded Redis, worker, beat and web."),
     "web": ("monitor.cli.roles", "Serve the probe endpoints."),
@@ -39,6 +41,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
+        project_reader.begin()  # the project's settings are imported at the same time as the command
         module, _ = COMMANDS[cmd_name]
         command = getattr(importlib.import_module(module), _ATTRIBUTES.get(cmd_name, cmd_name))
         assert isinstance(command, click.Command)  # noqa: S101  (narrows the type; a test covers every row of the table)

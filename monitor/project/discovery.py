@@ -50,12 +50,15 @@ def is_project_process() -> bool:
 
 def facts() -> ProjectFacts:
     """Import the project's settings, and return the facts about the project. It contains the problem if this fails."""
-    from monitor.config import ConfigError  # noqa: PLC0415 - not in the project's own processes
-    from monitor.project.facts import ProjectFacts  # noqa: PLC0415
+    from monitor.project.facts import ProjectFacts  # noqa: PLC0415 - not in the project's own processes
 
     try:
         explicit, derived = explicit_settings(), derived_settings()
-    except ConfigError as error:
+    except Exception as error:
+        from monitor.config import ConfigError  # noqa: PLC0415 - takes a tenth of a second
+
+        if not isinstance(error, ConfigError):
+            raise
         problem = error.problems[0]
         return ProjectFacts(problem=(problem.key, problem.value, problem.hint))
     return ProjectFacts(os.environ.get(VARIABLE) or None, explicit, derived, identity(None).applications)

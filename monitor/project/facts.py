@@ -17,7 +17,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class ProjectFacts:
-    """What the monitor uses of a project. The values are plain: tables, lists, texts, numbers."""
+    """Values that the monitor needs from a project. They are plain: tables, lists, texts, numbers."""
 
     settings_module: str | None = None
     """Value of ``DJANGO_SETTINGS_MODULE``. The project's Celery application may have set it."""

@@ -12,24 +12,42 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple, NoReturn
 
-from monitor.config import ConfigError, ConfigProblem
 from monitor.lib.parent_process import end_with_parent
 from monitor.project import discovery, stored_facts
 from monitor.project.facts import ProjectFacts, decode
+from monitor.project.stored_facts import Origin
 
 REPORT_AFTER_SECONDS = 3.0
 REPORT_SECONDS = 30.0
 """Time after which the user is told why nothing happens yet, and the interval of later messages."""
 
 
+class _Import(NamedTuple):
+    """Setting that names what is imported, and its value."""
+
+    key: str
+    value: str | None
+
+    def fail(self, hint: str) -> NoReturn:
+        """Raise ConfigError."""
+        from monitor.config import ConfigError, ConfigProblem  # noqa: PLC0415 - `begin` must be quick
+
+        raise ConfigError([ConfigProblem(self.key, self.value, hint)])
+
+
 class ProjectReader:
-    """Reader of one process. It reads everything once. As a context manager, it ends the import process."""
+    """Reader of one process. It reads everything once. As a context manager, it ends the import process.
+
+    ``imported`` is the last import of a Celery application: its origin, its facts, and the sources of the facts.
+    """
 
     def __init__(self) -> None:
         self._process: _ImportProcess | None = None
         self._settings: dict[str | None, ProjectFacts] = {}
         self._applications: dict[str, ProjectFacts] = {}
+        self.imported: tuple[Origin, ProjectFacts, str] | None = None
 
     def __enter__(self) -> ProjectReader:
         """Return the reader."""
@@ -41,6 +59,11 @@ class ProjectReader:
         if process is not None:
             process.end()
 
+    def begin(self) -> None:
+        """Begin to import the project's settings. Return at once."""
+        if discovery.has_django_project() and not discovery.is_project_process():
+            self._started()
+
     def settings(self, limit_seconds: float) -> ProjectFacts:
         """Return the facts from the project's settings. Raise ConfigError if these cannot be imported in time."""
         if discovery.is_project_process():
@@ -49,43 +72,36 @@ class ProjectReader:
             return ProjectFacts()
         module = os.environ[discovery.VARIABLE]
         if module not in self._settings:
-            problem = ConfigProblem(discovery.VARIABLE, module, "")
-            self._settings[module], _ = self._started().answer(problem, limit_seconds)
+            self._settings[module], _ = self._started().answer(_Import(discovery.VARIABLE, module), limit_seconds)
         return self._settings[module]
 
     def application(
-        self, path: str, settings: ProjectFacts, limit_seconds: float, directory: Path | None, *, refresh: bool
+        self, origin: Origin, limit_seconds: float, directory: Path, *, refresh: bool = False
     ) -> ProjectFacts:
         """Return the facts with a Celery application, and store them in ``directory``.
 
-        ``settings`` are the facts without the application. Without ``refresh``, valid facts in ``directory`` are used.
-        Raise ConfigError if the application cannot be imported in time.
+        Without ``refresh``, valid facts in ``directory`` are used. Raise ConfigError if the application cannot be
+        imported in time.
         """
+        path = origin.application
         if discovery.is_project_process():
             return _valid(discovery.facts_with_application(path))
         if path not in self._applications:
-            stored = None if refresh else self.stored(path, settings, directory)
-            self._applications[path] = stored or self._imported(path, settings, limit_seconds, directory)
+            stored = None if refresh else stored_facts.read(directory, origin)
+            self._applications[path] = stored or self._imported(origin, limit_seconds, directory)
         found = self._applications[path]
         # The application may have set the settings module. A later call of `settings` in this process finds it set.
-        self._settings.setdefault(found.settings_module, settings)
+        self._settings.setdefault(found.settings_module, origin.settings)
         return found
 
-    def stored(self, path: str, settings: ProjectFacts, directory: Path | None) -> ProjectFacts | None:
-        """Return the facts with a Celery application from ``directory``; None if there are no valid ones."""
-        return stored_facts.read(directory, path, settings) if directory is not None else None
-
-    def _imported(
-        self, path: str, settings: ProjectFacts, limit_seconds: float, directory: Path | None
-    ) -> ProjectFacts:
-        problem = ConfigProblem("celery_app", path, "")
-        process = self._started()
+    def _imported(self, origin: Origin, limit_seconds: float, directory: Path) -> ProjectFacts:
+        imported, process = _Import("celery_app", origin.application), self._started()
         if process.answers == 0:
-            process.answer(problem, limit_seconds)  # the facts without the application, which are known
-        process.request(path)
-        found, of = process.answer(problem, limit_seconds)
-        if directory is not None:
-            stored_facts.write(directory, path, settings, found, of)
+            process.answer(imported, limit_seconds)  # the facts without the application, which are known
+        process.request(origin.application)
+        found, of = process.answer(imported, limit_seconds)
+        self.imported = origin, found, of
+        stored_facts.write(directory, origin, found, of)
         return found
 
     def _started(self) -> _ImportProcess:
@@ -118,18 +134,17 @@ class _ImportProcess:
         self._process.stdin.write(f"{application}\n".encode())
         self._process.stdin.flush()
 
-    def answer(self, problem: ConfigProblem, limit_seconds: float) -> tuple[ProjectFacts, str]:
+    def answer(self, imported: _Import, limit_seconds: float) -> tuple[ProjectFacts, str]:
         """Return the next answer: the facts, and their sources.
 
-        Raise ConfigError with the key and the value of ``problem`` if there is no answer within ``limit_seconds``, or
-        if the process ends. Raise it with the problem of the answer if the project cannot be imported.
+        Raise ConfigError if the project cannot be imported, if there is no answer within ``limit_seconds``, or if the
+        process ends.
         """
         report_at = self._started_at + REPORT_AFTER_SECONDS
         while self._received.count(b"\n") < 2:
             seconds = time.monotonic() - self._started_at
             if seconds > limit_seconds:
-                hint = f"importing it takes longer than {limit_seconds:g} s, the setting import_limit"
-                raise ConfigError([ConfigProblem(problem.key, problem.value, hint)])
+                imported.fail(f"importing it takes longer than {limit_seconds:g} s, the setting import_limit")
             if time.monotonic() > report_at:
                 report_at = time.monotonic() + REPORT_SECONDS
                 sys.stderr.write(f"importing the project, {seconds:.0f} s\n")
@@ -138,8 +153,7 @@ class _ImportProcess:
             if not poll.poll(200):
                 continue
             if not (received := os.read(self._output, 1 << 20)):
-                hint = f"the process that imports it has ended with status {self._process.wait()}"
-                raise ConfigError([ConfigProblem(problem.key, problem.value, hint)])
+                imported.fail(f"the process that imports it has ended with status {self._process.wait()}")
             self._received += received
         text, of, self._received = self._received.split(b"\n", 2)
         self.answers += 1
@@ -156,5 +170,10 @@ class _ImportProcess:
 
 def _valid(found: ProjectFacts) -> ProjectFacts:
     if found.problem is not None:
-        raise ConfigError([ConfigProblem(*found.problem)])
+        key, value, hint = found.problem
+        _Import(key, value).fail(hint)
     return found
+
+
+project_reader = ProjectReader()
+"""Reader of this process."""

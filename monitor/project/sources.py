@@ -35,7 +35,8 @@ def encode(variables: set[str]) -> str:
     imported = [file for file in files if not file.startswith(standard_library) or file.startswith(packages)]
     return json.dumps(
         {
-            "variables": {name: _variable_state(name) for name in sorted(map(str, variables))},
+            "variables": (names := sorted(map(str, variables))),
+            "values": _digest(names),
             "files": {file: _file_state(file) for file in sorted(imported)},
         }
     )
@@ -45,16 +46,17 @@ def are_unchanged(text: str) -> bool:
     """Return whether all sources in a text that `encode` returned have the state that they had then."""
     try:
         sources = json.loads(text)
-        return all(_variable_state(name) == state for name, state in sources["variables"].items()) and all(
+        return bool(_digest(sources["variables"]) == sources["values"]) and all(
             _file_state(file) == state for file, state in sources["files"].items()
         )
     except (ValueError, TypeError, KeyError, AttributeError):
         return False
 
 
-def _variable_state(name: str) -> str | None:
-    value = os.environ.get(name)
-    return None if value is None else hashlib.sha256(os.fsencode(value)).hexdigest()[:16]
+def _digest(names: list[str]) -> str:
+    """Return one digest of the values of all variables: a digest of a single value would reveal a weak password."""
+    values = [os.environ.get(name) for name in names]
+    return hashlib.sha256(repr(values).encode(errors="surrogateescape")).hexdigest()
 
 
 def _file_state(file: str) -> list[int] | None:

@@ -117,7 +117,8 @@ def _compare_project(sender: Any, signal: Any, **_: Any) -> None:
     if sender.app is app:
         ownership = wiring.build_store(_config(), timeout_seconds=1.0).ownership
         identity = wiring.identity(_config(), makes_name=True)
-        gate.start(gate.Gate(identity, ownership, claims=signal is signals.worker_init))
+        keep_facts = functools.partial(wiring.keep_facts, _config(), ownership)
+        gate.start(gate.Gate(identity, ownership, claims=signal is signals.worker_init, keep_facts=keep_facts))
 
 
 def _warm_up(sender: Any, **_: Any) -> None:

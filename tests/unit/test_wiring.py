@@ -21,7 +21,7 @@ def own_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(discovery, "_applications", [])
     monkeypatch.setattr(discovery, "_named_applications", [])
-    monkeypatch.setattr(wiring, "_project_reader", ProjectReader())
+    monkeypatch.setattr(wiring, "project_reader", ProjectReader())
     monkeypatch.delenv("MONITOR_CONFIG", raising=False)
     monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "monitor.settings")
 

@@ -77,10 +77,24 @@ def test_a_command_does_not_import_the_application_again(warehouse: Warehouse, t
     wait_for(facts.exists, seconds=60, what=FailureText(warehouse.monitor, "beat stores the facts"))
     status = warehouse.command("status", "--json", **env)
     document = json.loads(status.logs())
-    assert document["project"]["name"] == "warehouse", "the name of the application"
+    assert document["project"]["name"] == "stockroom", "the name of the application"
     assert len(warehouse.importers("APPLICATION")) == 1
     warehouse.command("status", **env, WAREHOUSE_APPLICATION_SECONDS="0.01")
     assert len(warehouse.importers("APPLICATION")) == 2
+
+
+def test_a_command_on_another_host_finds_the_names_in_the_store(warehouse: Warehouse, tmp_path: Path) -> None:
+    """Another data directory, and a store whose URL is that of the broker in the settings."""
+    env = {"MONITOR_CELERY_APP": APPLICATION}
+    warehouse.monitor.beat(**env)
+    with warehouse.monitor.redis.client() as client:
+        key = "monitor:project-facts"
+        wait_for(lambda: client.exists(key), seconds=60, what=FailureText(warehouse.monitor, "beat stores the facts"))
+        assert 0 < client.ttl(key) <= 86_400
+    imports = len(warehouse.importers("APPLICATION"))
+    status = warehouse.command("status", "--json", **env, MONITOR_DATA_DIR=str(tmp_path / "elsewhere"))
+    assert json.loads(status.logs())["project"]["name"] == "stockroom"
+    assert len(warehouse.importers("APPLICATION")) == imports
 
 
 def test_the_settings_suffice_for_the_store(warehouse: Warehouse) -> None:
