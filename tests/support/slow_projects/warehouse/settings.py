@@ -11,6 +11,7 @@ if os.environ.get("WAREHOUSE_IS_LARGE"):
     libraries.import_all()
 
 SECRET_KEY = "not secret: the warehouse is a test"
+ROOT_URLCONF = "warehouse.urls"
 USE_TZ = True
 INSTALLED_APPS = [
     "django.contrib.admin",
