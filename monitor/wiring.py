@@ -259,7 +259,7 @@ def _facts_with_application(reader: ProjectReader, loaded: Loaded, settings: Pro
     config = loaded.config
     origin, directory = Origin(config.celery_app or "", settings), _facts_directory(config)
     if use in (Use.STORE_ONLY, Use.SETTINGS_ONLY):
-        stored = stored_facts.read(directory, origin) or _facts_in_store(config, origin, use)
+        stored = reader.stored(origin, directory) or _facts_in_store(config, origin, use)
         if stored is not None or not _needs_application(loaded, use):
             return stored or settings
     if config.data_dir is not None:

@@ -63,7 +63,9 @@ def plain(value: Any) -> Any:
     """
     if isinstance(value, Mapping):
         return {plain(key): plain(item) for key, item in value.items()}
-    if isinstance(value, tuple | list | set | frozenset):
+    if isinstance(value, set | frozenset):
+        return sorted((plain(item) for item in value), key=repr)  # the same order in each process
+    if isinstance(value, tuple | list):
         return [plain(item) for item in value]
     return _plain_scalar(value)
 

@@ -6,6 +6,7 @@ the facts are read directly.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import subprocess
@@ -87,12 +88,16 @@ class ProjectReader:
         if discovery.is_project_process():
             return _valid(discovery.facts_with_application(path))
         if path not in self._applications:
-            stored = None if refresh else stored_facts.read(directory, origin)
+            stored = None if refresh else self.stored(origin, directory)
             self._applications[path] = stored or self._imported(origin, limit_seconds, directory)
         found = self._applications[path]
         # The application may have set the settings module. A later call of `settings` in this process finds it set.
         self._settings.setdefault(found.settings_module, origin.settings)
         return found
+
+    def stored(self, origin: Origin, directory: Path) -> ProjectFacts | None:
+        """Return the facts that this process has read already, else valid facts in ``directory``, else None."""
+        return self._applications.get(origin.application) or stored_facts.read(directory, origin)
 
     def _imported(self, origin: Origin, limit_seconds: float, directory: Path) -> ProjectFacts:
         imported, process = _Import("celery_app", origin.application), self._started()
@@ -131,8 +136,9 @@ class _ImportProcess:
     def request(self, application: str) -> None:
         """Request the facts with a Celery application."""
         assert self._process.stdin is not None  # noqa: S101  (narrows the type)
-        self._process.stdin.write(f"{application}\n".encode())
-        self._process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # the process has ended, which `answer` finds
+            self._process.stdin.write(f"{application}\n".encode())
+            self._process.stdin.flush()
 
     def answer(self, imported: _Import, limit_seconds: float) -> tuple[ProjectFacts, str]:
         """Return the next answer: the facts, and their sources.
@@ -165,7 +171,8 @@ class _ImportProcess:
         self._process.kill()
         self._process.wait()
         if self._process.stdin is not None:
-            self._process.stdin.close()
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
 
 
 def _valid(found: ProjectFacts) -> ProjectFacts:

@@ -25,6 +25,7 @@ from monitor.project.facts import ProjectFacts
         (lazystr("late"), "late"),
         (mark_safe("safe"), "safe"),
         (("a", "b"), ["a", "b"]),
+        ({"b", "a", "c"}, ["a", "b", "c"]),
         ({4: 60, "x": {"y": None}}, {4: 60, "x": {"y": None}}),
         ('a\'b\n"c"', 'a\'b\n"c"'),
         (b"\x00", b"\x00"),
