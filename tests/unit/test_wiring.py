@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -162,3 +163,20 @@ def test_a_channel_reminds_as_its_kind_does_unless_configured(tmp_path: Path) ->
         "slow-am": 3600.0,
         "log": None,
     }
+
+
+def test_a_second_read_in_a_process_finds_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The application sets the settings module: the second read finds it set, and no data directory has the facts."""
+    (tmp_path / "shop_settings.py").write_text("MONITOR = {'queue': 'from-settings'}\nINSTALLED_APPS = []\n")
+    (tmp_path / "shop_celery.py").write_text(
+        "import os\nfrom celery import Celery\n"
+        "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop_settings')\napp = Celery('stockroom')\n"
+    )
+    monkeypatch.delenv("DJANGO_SETTINGS_MODULE")
+    monkeypatch.setenv("MONITOR_CELERY_APP", "shop_celery:app")
+    monkeypatch.setenv("MONITOR_REDIS_URL", "redis://127.0.0.1:1/0")
+    for _ in range(2):
+        config = wiring.load_unvalidated(use=wiring.Use.STORE_ONLY).config
+        assert (config.queue, config.project) == ("from-settings", "stockroom")
+    assert wiring.identity(config).applications == ("stockroom",)
+    assert "shop_celery" not in sys.modules
