@@ -96,7 +96,10 @@ def load(file: Path | None = None, *, use: Use = Use.STORED) -> Loaded:
             raise
         loaded, problems = error.rest, list(error.problems)
     problems += _url_problems(loaded)
-    problems += [problem for check in loaded.config.checks.values() for problem in _option_problems(check, loaded)]
+    # The broker may be known only to the application, which is not imported for a command that uses only the store.
+    optional = frozenset({"broker_url"} if loaded.config.celery_app and use is Use.STORE_ONLY else ())
+    for check in loaded.config.checks.values():
+        problems += _option_problems(check, loaded, optional)
     problems += [
         problem for channel in loaded.config.channels.values() for problem in _channel_problems(channel, loaded)
     ]
@@ -108,7 +111,7 @@ def load(file: Path | None = None, *, use: Use = Use.STORED) -> Loaded:
 def load_unvalidated(file: Path | None = None, *, use: Use = Use.STORED) -> Loaded:
     """Return the configuration without validation of its URLs and options. Raises ConfigError.
 
-    Used before the store is started, when its URL is not known yet, and by commands that only read the store.
+    Used before the store is started, when its URL is not known yet, and by commands that use no store.
     """
     if not os.environ.get(discovery.VARIABLE):
         os.environ.pop(discovery.VARIABLE, None)  # an empty variable counts as not set
@@ -321,7 +324,8 @@ def _url_problems(loaded: Loaded) -> list[ConfigProblem]:
     return problems
 
 
-def _option_problems(check: CheckSpec, loaded: Loaded) -> list[ConfigProblem]:
+def _option_problems(check: CheckSpec, loaded: Loaded, optional: frozenset[str]) -> list[ConfigProblem]:
+    """Return the problems of a check's options. The URLs in ``optional`` may be missing."""
     prefix = f"checks.{check.name}"
     try:
         resolved = with_configured_options(loaded.config, check)
@@ -331,7 +335,8 @@ def _option_problems(check: CheckSpec, loaded: Loaded) -> list[ConfigProblem]:
             if key in _URLS and option not in resolved.options
         }
         if missing:
-            return [ConfigProblem(key, None, _missing_url_hint(loaded.config, key)) for key in sorted(missing)]
+            required = sorted(missing - optional)
+            return [ConfigProblem(key, None, _missing_url_hint(loaded.config, key)) for key in required]
         KINDS.build(check.kind, resolved.options)
     except UnknownPlugin as error:
         hint = unknown_hint(error.name, error.known, "kind")

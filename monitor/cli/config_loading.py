@@ -49,29 +49,18 @@ def load_for_role_or_exit(file: Path | None = None) -> Loaded:
 def load_with_store_or_exit(
     file: Path | None, fallback_url: Fallback, *, exit_code: int = WRONG_CONFIGURATION
 ) -> Config:
-    """Return the configuration for a command that uses only the store. Exit if no Redis URL is configured.
-
-    The options of checks and channels are not validated: the command does not use them.
-    """
-    config = read_or_exit(file, exit_code=exit_code, fallback_url=fallback_url, use=Use.STORE_ONLY)
+    """Return the configuration for a command that uses only the store. Exit if no Redis URL is configured."""
+    config = load_or_exit(file, exit_code=exit_code, fallback_url=fallback_url, use=Use.STORE_ONLY).config
     _require_store(config, exit_code)
     return config
 
 
-def read_or_exit(
-    file: Path | None = None,
-    *,
-    exit_code: int = WRONG_CONFIGURATION,
-    fallback_url: Fallback | None = None,
-    use: Use = Use.SETTINGS_ONLY,
-) -> Config:
-    """Return the settings without validating the options of checks, for a command that runs no checks."""
+def read_or_exit(file: Path | None = None) -> Config:
+    """Return the settings without validating the options of checks, for a command that uses no store either."""
     try:
-        if fallback_url is not None:
-            _set_fallback_url(file, fallback_url, use)
-        return wiring.load_unvalidated(file, use=use).config
+        return wiring.load_unvalidated(file, use=Use.SETTINGS_ONLY).config
     except ConfigError as error:
-        _exit(error, exit_code)
+        _exit(error, WRONG_CONFIGURATION)
 
 
 def problems_text(error: ConfigError) -> str:
