@@ -26,6 +26,7 @@ NAMES = (
     "kafka_groups",
     "history",
     "page",
+    "roles",
 )
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import functools
 import importlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +46,30 @@ from monitor.plugins.registry import Registry, UnknownPlugin
 from monitor.policy.schedule import Plan
 from monitor.ports.alerts import DeliveryFailure
 from monitor.ports.executor import Executor
-from monitor.ports.store import Send, Store
-from monitor.project import discovery
+from monitor.ports.store import Ownership, Send, Store, StoreUnavailable
+from monitor.project import discovery, stored_facts
+from monitor.project.facts import ProjectFacts
+from monitor.project.reader import ProjectReader, project_reader
+from monitor.project.stored_facts import Origin
 from monitor.store.redis.store import RedisStore
 from monitor.store.retention import Retention
 
 CHECK_PROCESS = "monitor.checks.process"
 
 log = logs.get_logger("monitor.alerts")
+
+
+class Use(Enum):
+    """Ways in which a process uses the facts that only the project's Celery application knows."""
+
+    FRESH = "fresh"
+    """For roles: the application is imported, and the facts are stored for commands."""
+    STORED = "stored"
+    """For commands: stored facts are used if they are valid."""
+    STORE_ONLY = "store only"
+    """For commands that use only the store: the application is not imported if the store is configured without it."""
+    SETTINGS_ONLY = "settings only"
+    """For commands that use neither the store nor the broker: as before, whether or not the store is configured."""
 
 
 @dataclass(frozen=True)
@@ -68,38 +87,49 @@ class Runtime:
     """Names of the checks that also count the queues that workers declare."""
 
 
-def load(file: Path | None = None) -> Loaded:
+def load(file: Path | None = None, *, use: Use = Use.STORED) -> Loaded:
     """Return the configuration. Its URLs and the options of its checks and channels are valid.
 
     Raises ConfigError with all problems.
     """
     try:
-        loaded, problems = load_unvalidated(file), []
+        loaded, problems = load_unvalidated(file, use=use), []
     except ConfigError as error:
         if error.rest is None:
             raise
         loaded, problems = error.rest, list(error.problems)
     reported_keys = {problem.key for problem in problems}
     problems += _url_problems(loaded)
+    # The broker may be known only to the application, which is not imported for a command that uses only the store.
+    optional = frozenset({"broker_url"} if loaded.config.celery_app and use is Use.STORE_ONLY else ())
     for spec in (*loaded.config.checks.values(), *loaded.config.channels.values(), *loaded.invalid):
-        found = _option_problems(spec, loaded) if isinstance(spec, CheckSpec) else _channel_problems(spec, loaded)
+        if isinstance(spec, CheckSpec):
+            found = _option_problems(spec, loaded, optional)
+        else:
+            found = _channel_problems(spec, loaded)
         problems += [problem for problem in found if reported_keys.isdisjoint(_causes(problem.key))]
     if problems:
         raise ConfigError(dict.fromkeys(problems))
     return loaded
 
 
-def load_unvalidated(file: Path | None = None) -> Loaded:
+def load_unvalidated(file: Path | None = None, *, use: Use = Use.STORED) -> Loaded:
     """Return the configuration without validation of its URLs and options. Raises ConfigError.
 
-    Used before the store is started, when its URL is not known yet.
+    Used before the store is started, when its URL is not known yet, and by commands that use no store.
     """
     if not os.environ.get(discovery.VARIABLE):
         os.environ.pop(discovery.VARIABLE, None)  # an empty variable counts as not set
     try:
-        loaded = _load(file)
-        if loaded.config.celery_app and _import_celery_app(loaded):
-            loaded = _load(file)
+        with project_reader as reader:
+            facts = reader.settings(_import_limit_seconds(file))
+            loaded = _load(file, facts)
+            if loaded.config.celery_app:
+                facts = _facts_with_application(reader, loaded, facts, use)
+                loaded = _load(file, facts)
+        discovery.use_names(facts.applications)
+        if facts.settings_module:
+            os.environ[discovery.VARIABLE] = facts.settings_module
         return loaded
     finally:
         # Set after the import, because the module of a Django project's Celery application may set this default first.
@@ -153,7 +183,7 @@ def build_executor(config: Config) -> ProcessExecutor:
         KINDS.build(check.kind, with_configured_options(config, check).options) for check in config.checks.values()
     ]
     modules = {f"{MODULE}{module}" for kind in built for module in kind.modules()}
-    return ProcessExecutor(CHECK_PROCESS, required=kinds, optional=modules)
+    return ProcessExecutor(CHECK_PROCESS, required=kinds, optional=modules, import_seconds=config.import_limit_seconds)
 
 
 def build_sender(spec: ChannelSpec) -> Send:
@@ -233,27 +263,80 @@ def _counting_declared_queues(loaded: Loaded) -> frozenset[str]:
     )
 
 
-def _load(file: Path | None) -> Loaded:
-    return loading.load(file=file, django_settings=discovery.explicit_settings(), project=discovery.derived_settings())
+def _load(file: Path | None, facts: ProjectFacts) -> Loaded:
+    return loading.load(file=file, django_settings=facts.explicit, project=facts.derived)
 
 
-def _import_celery_app(loaded: Loaded) -> bool:
-    """Import the project's Celery application. Return whether the import may have changed the project's settings.
-
-    The imported module may call ``monitor.install(app)``, and may set ``DJANGO_SETTINGS_MODULE``.
-    """
-    dotted = loaded.config.celery_app or ""
-    before = discovery.applications(), os.environ.get(discovery.VARIABLE)
-    module, _, attribute = dotted.partition(":")
+def _import_limit_seconds(file: Path | None) -> float:
+    """Return the limit for the import of the project's settings, which is not set in these settings."""
+    if not discovery.has_django_project():
+        return Config().import_limit_seconds
     try:
-        app: Any = getattr(importlib.import_module(module), attribute or "app")
-        discovery.from_celery(app)  # reads its configuration, which Celery loads lazily
-    except Exception as error:
-        hint = f"should be an importable Celery application, module:attribute ({type(error).__name__}: {error})"
-        problem = ConfigProblem("celery_app", dotted, hint, loaded.origin("celery_app"))
-        raise ConfigError([problem], loaded) from error  # with the rest, whose problems are reported too
-    discovery.prefer(app)
-    return before != (discovery.applications(), os.environ.get(discovery.VARIABLE))
+        return loading.load(file=file).config.import_limit_seconds
+    except ConfigError as error:  # reported when the configuration is loaded
+        return (error.rest.config if error.rest else Config()).import_limit_seconds
+
+
+def keep_facts(config: Config, ownership: Ownership) -> None:
+    """Store what only the project's Celery application knows, for commands. Raise StoreUnavailable.
+
+    Do nothing if this process has imported no such application.
+    """
+    imported = project_reader.imported
+    if imported is not None:
+        origin, found, of = imported
+        stored_facts.write(_facts_directory(config), origin, found, of)
+        text = stored_facts.encode(dataclasses.replace(origin, store=_store_name(config)), found, of)
+        ownership.store_facts(text, stored_facts.VALID_SECONDS)
+
+
+def _facts_with_application(reader: ProjectReader, loaded: Loaded, settings: ProjectFacts, use: Use) -> ProjectFacts:
+    """Return the facts with the project's Celery application, as far as ``use`` needs them."""
+    config = loaded.config
+    origin, directory = Origin(config.celery_app or "", settings), _facts_directory(config)
+    if use in (Use.STORE_ONLY, Use.SETTINGS_ONLY):
+        stored = reader.stored(origin, directory) or _facts_in_store(config, origin, use)
+        if stored is not None or not _needs_application(loaded, use):
+            return stored or settings
+    if config.data_dir is not None:
+        with contextlib.suppress(OSError):
+            config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        return reader.application(origin, config.import_limit_seconds, directory, refresh=use is Use.FRESH)
+    except ConfigError as error:
+        problems = [dataclasses.replace(each, origin=loaded.origin("celery_app")) for each in error.problems]
+        raise ConfigError(problems) from error
+
+
+def _facts_in_store(config: Config, origin: Origin, use: Use) -> ProjectFacts | None:
+    """Return the facts that a role keeps in the store, if the settings name the store that the role uses too."""
+    if use is Use.SETTINGS_ONLY or config.redis_url is None:
+        return None
+    try:
+        with contextlib.closing(build_store(config, timeout_seconds=1.0)) as store:
+            text = store.ownership.read_facts()
+    except (StoreUnavailable, ValueError):  # ValueError: the URL is invalid, which is reported later
+        return None
+    return stored_facts.decode(text, dataclasses.replace(origin, store=_store_name(config))) if text else None
+
+
+def _facts_directory(config: Config) -> Path:
+    return config.data_dir or standalone.DEFAULT_DIRECTORY
+
+
+def _store_name(config: Config) -> str:
+    url = config.redis_url.get_secret_value() if config.redis_url else ""
+    return f"{url} {config.key_prefix}"
+
+
+def _needs_application(loaded: Loaded, use: Use) -> bool:
+    """Return whether the settings that ``use`` needs may come from the project's Celery application only.
+
+    The application may set the settings module, if no environment variable does, and with it ``settings.MONITOR``.
+    """
+    if not discovery.has_django_project():
+        return True
+    return use is Use.STORE_ONLY and loaded.origin("redis_url") in (DEFAULT_ORIGIN, CELERY_ORIGIN)
 
 
 def _url_problems(loaded: Loaded) -> list[ConfigProblem]:
@@ -274,7 +357,8 @@ def _url_problems(loaded: Loaded) -> list[ConfigProblem]:
     return problems
 
 
-def _option_problems(check: CheckSpec, loaded: Loaded) -> list[ConfigProblem]:
+def _option_problems(check: CheckSpec, loaded: Loaded, optional: frozenset[str]) -> list[ConfigProblem]:
+    """Return the problems of a check's options. The URLs in ``optional`` may be missing."""
     prefix = f"checks.{check.name}"
     problems = []
     missing: dict[str, str] = {}
@@ -282,7 +366,8 @@ def _option_problems(check: CheckSpec, loaded: Loaded) -> list[ConfigProblem]:
         resolved = with_configured_options(loaded.config, check)
         configured = configured_options(check.kind).items()
         missing = {option: key for option, key in configured if key in _URLS and option not in resolved.options}
-        problems += [ConfigProblem(key, None, _missing_url_hint(loaded.config, key)) for key in missing.values()]
+        required = [key for key in missing.values() if key not in optional]
+        problems += [ConfigProblem(key, None, _missing_url_hint(loaded.config, key)) for key in required]
         KINDS.build(check.kind, resolved.options)
     except UnknownPlugin as error:
         hint = unknown_hint(error.name, error.known, "kind")

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 from celery import signals
 
@@ -31,13 +31,19 @@ _excluded: WeakSet[Any] = WeakSet()
 # Loggers of Celery that write lines for each task. The last two write at level debug.
 _TASK_LOGGERS = ("celery.worker.strategy", "celery.app.trace", "celery.worker.request", "celery.pool")
 _OWN_TASKS = "monitor.tasks."
+_settings: WeakKeyDictionary[Any, AgentSettings] = WeakKeyDictionary()
 _state = {"connected": False, "any_app": False}
 
 
-def instrument(app: Any) -> None:
-    """Install the agent in the workers of this application."""
+def instrument(app: Any, agent_settings: AgentSettings | None = None) -> None:
+    """Install the agent in the workers of this application.
+
+    Without ``agent_settings``, a worker reads them when it starts. For this, it imports the project's Django settings.
+    """
     app = getattr(app, "_get_current_object", lambda: app)()  # `current_app` is a proxy
     _instrumented.add(app)
+    if agent_settings is not None:
+        _settings[app] = agent_settings
     _connect_signals()
     _register(app)
 
@@ -115,7 +121,7 @@ def _worker_init(sender: Any, **_: Any) -> None:
     from monitor.agent import heartbeat, settings  # noqa: PLC0415
     from monitor.agent.consumer_step import AgentStep  # noqa: PLC0415
 
-    agent_settings = settings.load(app.conf)
+    agent_settings = _settings.get(app) or settings.load(app.conf)
     for problem in agent_settings.problems:
         log.warning("the monitor's agent ignores a wrong setting: %s", problem)
     if not agent_settings.enabled:

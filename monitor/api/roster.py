@@ -10,7 +10,7 @@ from monitor.api.refresher import CachedSnapshot
 from monitor.config import CheckSpec, Config
 from monitor.config.model import DEFAULT_HOLD_SECONDS, READY, GroupSpec
 from monitor.model.checks import Overall, State, Status
-from monitor.policy.effective_status import HOST_METRICS, RuntimeStates, overlay
+from monitor.policy.effective_status import HOST_METRICS, RuntimeStates, during_import, overlay
 from monitor.policy.runtime_checks import check_names, is_runtime_check, runtime_spec
 from monitor.policy.self_check import SCHEDULE
 
@@ -97,6 +97,7 @@ class RosterReader:
           reply if there is one. It is an error while the store's memory is full, too.
         - While the store refuses writes for another reason, this refusal is the reason of a stale or unknown check of
           the store. The refusal alone is no error, because a replica that is read on purpose refuses writes.
+        - While the check processes import the project, this is the reason of a stale or unknown check.
         - Results of other checks are valid until they expire.
         - A check of the kind ``celery`` includes the summary of the workers. Checks of a host show the worst host.
         - A state that cannot be judged is ``unreadable``: a probe must answer even when stored values are damaged.
@@ -120,6 +121,8 @@ class RosterReader:
         reading = policy.read_status(state, snapshot.now, hold=hold)
         if snapshot.refusal is not None and self._shows_refusal(check) and reading.status in _NOT_KNOWN:
             return reading._replace(reason=snapshot.refusal), state
+        if reading.status in _NOT_KNOWN and check.name in self.checks:
+            reading, _ = during_import(reading, snapshot.states, snapshot.now)
         if check.kind in _OVERLAID and self._watches_workers:
             return overlay(check, reading, state, self.runtime_states(snapshot), snapshot.now)
         return reading, state

@@ -35,8 +35,10 @@ def prepare(names: Iterable[str]) -> None:
     logs.configure_as_parent()
     if os.environ.get("DJANGO_SETTINGS_MODULE"):
         import django  # noqa: PLC0415
+        from django.apps import apps  # noqa: PLC0415
 
-        django.setup()
+        if not apps.ready:  # the function is called twice
+            django.setup()
     for name in names:
         if name.startswith(MODULE):
             _import(name.removeprefix(MODULE))

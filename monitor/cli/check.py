@@ -15,6 +15,7 @@ from monitor.cli.data_dir import running_url
 from monitor.cli.options import config_option
 from monitor.cli.tables import CheckRow, ExitCode, exit_code, print_checks
 from monitor.config import CheckSpec, Config
+from monitor.executor.waiting import wait_for_start
 from monitor.lib.redaction import scrub
 from monitor.model.checks import Outcome, Status
 from monitor.policy.runtime_checks import child_spec
@@ -43,7 +44,8 @@ def check(names: tuple[str, ...], config: Path | None) -> None:
             contextlib.closing(wiring.build_executor(loaded)) as executor,
             ThreadPoolExecutor(_MAX_PARALLEL_CHECKS) as threads,
         ):
-            executor.start()  # now, so that the command ends here if no check process can be started
+            # Now, so that the command ends here if no check process can be started.
+            wait_for_start(executor, lambda starting: click.echo(f"{starting} ...", err=True))
             rows = [row for rows in threads.map(lambda spec: _run(executor, spec), chosen) for row in rows]
     except (ExecutorUnavailable, OSError) as error:
         click.echo(f"no check can be run: {scrub(str(error))}", err=True)

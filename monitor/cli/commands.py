@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 
 import click
 from click_didyoumean import DYMGroup
@@ -44,6 +45,7 @@ class Commands(DYMGroup):  # type: ignore[misc]
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
+        _begin_import()
         module, _ = COMMANDS[cmd_name]
         command = getattr(importlib.import_module(module), _ATTRIBUTES.get(cmd_name, cmd_name))
         assert isinstance(command, click.Command)  # noqa: S101  (narrows the type; a test covers every row of the table)
@@ -52,6 +54,12 @@ class Commands(DYMGroup):  # type: ignore[misc]
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+
+def _begin_import() -> None:
+    """Begin to import the project's settings, if there is a project, at the same time as the command's module."""
+    if os.environ.get("DJANGO_SETTINGS_MODULE"):
+        importlib.import_module("monitor.project.reader").project_reader.begin()
 
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -23,7 +23,7 @@ from monitor.cli.tables import CheckRow, ExitCode, exit_code, print_checks
 from monitor.config import CheckSpec, Config
 from monitor.model.alerts import AlertsOverview
 from monitor.model.checks import Snapshot
-from monitor.policy.effective_status import RuntimeStates, overlay
+from monitor.policy.effective_status import RuntimeStates, during_import, overlay
 from monitor.policy.runtime_checks import SUMMARY, runtime_spec
 from monitor.ports.history import HistoryBounds
 from monitor.ports.store import Store
@@ -153,15 +153,16 @@ def _summary_row(runtime_states: RuntimeStates, snapshot: Snapshot) -> list[Chec
 
 def _row(spec: CheckSpec, snapshot: Snapshot, runtime_states: RuntimeStates) -> CheckRow:
     own = snapshot.states.get(spec.name)
-    reading, state = overlay(spec, policy.read_status(own, snapshot.read_at), own, runtime_states, snapshot.read_at)
+    reading, message = during_import(policy.read_status(own, snapshot.read_at), snapshot.states, snapshot.read_at)
+    reading, state = overlay(spec, reading, own, runtime_states, snapshot.read_at)
     if state is None:
-        return CheckRow(spec.name, reading.status, reading.reason, critical=spec.critical)
+        return CheckRow(spec.name, reading.status, reading.reason, message, critical=spec.critical)
     result = state.result
     return CheckRow(
         spec.name,
         reading.status,
         reading.reason,
-        result.message,
+        message or result.message,
         result.response_time_ms,
         max(0.0, snapshot.read_at - result.observed_at),
         result.data,

@@ -9,7 +9,7 @@ import click
 from click_didyoumean import DYMGroup
 
 from monitor import wiring
-from monitor.cli.config_loading import exit_with, load_or_exit
+from monitor.cli.config_loading import exit_with, load_with_store_or_exit
 from monitor.cli.data_dir import data_dir_option, running_url
 from monitor.cli.options import config_option
 from monitor.config import ConfigProblem
@@ -34,7 +34,7 @@ def take_over(config: Path | None, data_dir: Path | None) -> None:
     work within 5 seconds. The roles of this project start work within 10 seconds. Exit code: 0, or 1 if the store does
     not answer.
     """
-    loaded = load_or_exit(config, fallback_url=lambda settings: running_url(settings, data_dir)).config
+    loaded = load_with_store_or_exit(config, lambda settings: running_url(settings, data_dir))
     project = wiring.identity(loaded, data_dir=data_dir)
     if not project.name:
         exit_with(

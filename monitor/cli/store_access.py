@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from monitor.cli.config_loading import load_or_exit
+from monitor.cli.config_loading import load_with_store_or_exit
 from monitor.cli.data_dir import running_url
 from monitor.cli.tables import ExitCode
 from monitor.config import Config
@@ -21,9 +22,9 @@ def load_with_store(config: Path | None, data_dir: Path | None) -> Config:
 
     If no Redis URL is configured, use the embedded Redis of a running `monitor up` with the same data directory.
     """
-    return load_or_exit(
-        config, exit_code=ExitCode.UNKNOWN, fallback_url=lambda settings: running_url(settings, data_dir)
-    ).config
+    if data_dir is not None:
+        os.environ["MONITOR_DATA_DIR"] = str(data_dir)  # it may contain what the project's Celery application knows
+    return load_with_store_or_exit(config, lambda settings: running_url(settings, data_dir), exit_code=ExitCode.UNKNOWN)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -94,7 +95,18 @@ def _servers(settings: Config, project: Identity) -> list[Place]:
         queues = known.queues | {*settings.workers.queues, *settings.broker_queues}
         own = OwnQueues(settings.own_queues, known.targets, known.nodes, queues)
         places.append(BrokerPlace(settings.broker_url.get_secret_value(), settings.broker_transport_options, own))
-    return [*places, *schedule_places(discovery.applications())]
+    return [*places, *schedule_places(_application(settings))]
+
+
+def _application(settings: Config) -> Any:
+    """Return the project's Celery application, whose configuration names the keys of its schedule; None without one."""
+    if settings.celery_app is None:
+        return discovery.known_application()
+    try:
+        return discovery.import_application(settings.celery_app)
+    except Exception as error:
+        hint = f"cannot be imported ({type(error).__name__}: {error})"
+        raise click.ClickException(f"celery_app={settings.celery_app} {hint}") from error
 
 
 def _conclude(report: UninstallReport, *, yes: bool) -> int:

@@ -377,6 +377,15 @@ class Settings(FrozenModel):
         description="number of checks that one worker of the monitor runs at the same time. If the number is too low, "
         "checks that hang delay other checks, and the delayed checks turn `stale`",
     )
+    import_limit_seconds: Seconds = Field(
+        default=600.0,
+        alias="import_limit",
+        gt=0,
+        description="time that importing the project may take. Until then the monitor waits: no check runs, and the "
+        "reason of each check without a valid result is `importing`. After this time the process that imports is "
+        "killed, and a new one starts. Set a longer time on a machine where the project's own processes start more "
+        "slowly",
+    )
     dispatch_interval_seconds: Seconds = Field(
         default=0.5,
         alias="dispatch_interval",

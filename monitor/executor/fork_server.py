@@ -1,9 +1,10 @@
 """Fork server: the process that imports everything once and forks check processes in milliseconds.
 
-The command line is ``python -m monitor.executor.fork_server SOCKET LOCK TARGET [KIND...]``. SOCKET and LOCK are
-descriptors that the fork server inherits (see `sockets`). TARGET is a module with ``prepare(kinds)`` and
-``run(kind, options, timeout_seconds, past)``. For each request that arrives on SOCKET, the fork server forks a check
-process.
+The command line is ``python -m monitor.executor.fork_server SOCKET LOCK TARGET [NAME...] optional [NAME...]``. SOCKET
+and LOCK are descriptors that the fork server inherits (see `sockets`). TARGET is a module with ``prepare(names)`` and
+``run(kind, options, timeout_seconds, past)``. The fork server calls ``prepare`` for the required names, and then for
+the optional names. It writes its progress into LOCK (see `progress`). For each request that arrives on SOCKET, the fork
+server forks a check process.
 
 A fork server exits at once if another fork server holds LOCK. So several processes may start one at the same time.
 
@@ -28,6 +29,7 @@ import traceback
 from multiprocessing.connection import Connection
 from typing import Any
 
+from monitor.executor import progress
 from monitor.executor.sockets import CLOSE_ON_EXEC, LEASH, PIDFD
 from monitor.lib.redaction import scrub
 
@@ -37,7 +39,7 @@ LOCK_SECONDS = 1.0
 logger = logging.getLogger(__name__)
 
 
-def main(requests: int, lock: int, target: str, kinds: list[str]) -> int:
+def main(requests: int, lock: int, target: str, names: list[str]) -> int:
     """Fork check processes until no client is left, and return the exit status.
 
     The status is 0 at the end, and if another fork server holds the lock. It is 1 if ``prepare`` of the target fails.
@@ -48,15 +50,22 @@ def main(requests: int, lock: int, target: str, kinds: list[str]) -> int:
         os.set_inheritable(inherited, False)  # a program that a check starts must not hold these open
     if not _acquire(lock):
         return 0
+    started_at = time.monotonic()
+    progress.write(lock, progress.IMPORTING, started_at)
     module: Any = importlib.import_module(target)
+    separator = names.index(progress.OPTIONAL)
     try:
-        module.prepare(kinds)
+        module.prepare(names[:separator])
+        if optional := names[separator + 1 :]:
+            progress.write(lock, progress.OPTIONAL, started_at)
+            module.prepare(optional)
     except Exception as error:  # noqa: BLE001 - `prepare` imports a project's code, which may raise anything
         logger.error("no check process can be started: %s", _description(error))
         return 1
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # the id of a child is not reused until this process reaps it
     gc.collect()
     gc.freeze()  # the collector no longer touches existing objects, so their memory stays shared with the children
+    fcntl.lockf(lock, fcntl.LOCK_EX, 1, progress.READY)  # waits for a process that tests the lock at this moment
     with socket.socket(fileno=requests) as client:
         _ForkServer(client, module).serve()
     return 0
@@ -162,7 +171,7 @@ def _acquire(lock: int) -> bool:
     deadline = time.monotonic() + LOCK_SECONDS
     while True:
         try:
-            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, progress.ALIVE)
             return True
         except OSError:
             if time.monotonic() > deadline:

@@ -15,15 +15,25 @@ from multiprocessing.connection import Connection
 
 from monitor.config import CheckSpec
 from monitor.executor.messages import decode_outcome, encode_request
+from monitor.executor.progress import OPTIONAL
 from monitor.executor.sockets import ForkServerSockets, ProcessHandle
 from monitor.model.checks import NO_PAST, Outcome, Past, Status
-from monitor.ports.executor import ExecutorUnavailable
+from monitor.ports.executor import ExecutorStarting, ExecutorUnavailable
 
-START_SECONDS = 30.0
-"""Time limit for the first response of a fork server. Before it, the fork server imports Django and every kind."""
+PATIENCE_SECONDS = 10.0
+"""Time after the start of a fork server for which a run waits for it. Afterwards a run is refused at once."""
+
+IMPORT_SECONDS = 600.0
+"""Default time limit for the imports of a fork server."""
+
+OPTIONAL_SECONDS = 30.0
+"""Time limit for the import of all optional modules."""
 
 FORK_SECONDS = 5.0
-"""Time limit for a later response of a fork server. A fork takes milliseconds."""
+"""Time limit for the response of a fork server that has done its imports. A fork takes milliseconds."""
+
+POLL_SECONDS = 0.02
+"""Interval at which a run that waits for a fork server reads its progress."""
 
 BLOCKED_SECONDS = 2
 """Limit on a pause within a message: after this time without a byte, sending or receiving fails."""
@@ -43,11 +53,19 @@ class ProcessExecutor:
 
     ``target`` is the TARGET of the fork server (see `fork_server`). ``required`` and ``optional`` are the names that
     the fork server passes to ``prepare``: kinds, and modules of the project. If a fork server cannot prepare all of
-    them, a second one is started with ``required`` only.
+    them, a second one is started with ``required`` only. ``import_seconds`` limits the time for these imports.
     """
 
-    def __init__(self, target: str, required: Iterable[str] = (), optional: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        target: str,
+        required: Iterable[str] = (),
+        optional: Iterable[str] = (),
+        *,
+        import_seconds: float = IMPORT_SECONDS,
+    ) -> None:
         self._target = target
+        self._import_seconds = import_seconds
         self._required = sorted(set(required))
         self._optional = sorted(set(optional))
         self._idle: deque[_CheckProcess] = deque()
@@ -55,12 +73,15 @@ class ProcessExecutor:
         self._fork_server: subprocess.Popen[bytes] | None = None
         # Made before any fork, so that all forked processes share it.
         self._sockets: ForkServerSockets | None = ForkServerSockets()
-        self._has_responded = False
         self._starting = threading.Lock()
         os.register_at_fork(after_in_child=self._drop_parents_processes)
 
     def start(self) -> None:
-        """Start a check process, so that the first run does not wait for one. Raise ExecutorUnavailable on failure."""
+        """Start a check process, so that the first run does not wait for one.
+
+        Raise ExecutorStarting if the imports take longer than ``PATIENCE_SECONDS``. They continue, and a later call
+        succeeds. Raise ExecutorUnavailable on failure.
+        """
         if not self._idle:
             self._release(self._acquire())
 
@@ -101,6 +122,14 @@ class ProcessExecutor:
         self._end_fork_server()
         self._forget_sockets()
 
+    def startup_seconds(self) -> float | None:
+        """Return the time since the start of a fork server that does its imports; None if there is no such one."""
+        sockets = self._sockets
+        if sockets is None or sockets.is_ready() or not self._is_alive(sockets):
+            return None
+        progress = sockets.progress()
+        return None if progress is None else progress.seconds
+
     def _drop_parents_processes(self) -> None:
         """Drop the check processes of the parent. Called in each process that is forked from this one.
 
@@ -139,10 +168,9 @@ class ProcessExecutor:
         self._processes.discard(process)
 
     def _new_process(self) -> _CheckProcess:
-        sockets = self._sockets
-        if sockets is not None and self._has_responded and sockets.has_fork_server():
-            with contextlib.suppress(OSError, EOFError, TimeoutError):
-                return self._request(sockets, FORK_SECONDS)
+        with contextlib.suppress(OSError, EOFError, TimeoutError):  # a fork server that does not respond is replaced
+            if self._is_ready():
+                return self._request()
         with self._starting:
             return self._process_of_new_server()
 
@@ -152,42 +180,85 @@ class ProcessExecutor:
         If another thread or process has just started a fork server, return a check process of that fork server. Called
         by one thread at a time.
         """
-        if self._sockets is not None and self._sockets.has_fork_server():
+        if self._is_ready():
             with contextlib.suppress(OSError, EOFError, TimeoutError):
-                return self._request(self._sockets, FORK_SECONDS if self._has_responded else START_SECONDS)
-            self._end_fork_server()  # it does not respond
-            if self._sockets.has_fork_server():  # another process has started it: this process cannot end it
-                self._forget_sockets()
+                return self._request()
+            self._give_up_fork_server()  # it does not respond
         try:
-            return self._launch([*self._required, *self._optional])
+            return self._first_process()
+        except ExecutorStarting:
+            raise
         except ExecutorUnavailable:
             if not self._optional:
                 raise
             # A module of the project that hangs or crashes during its import must not stop the other checks.
             self._optional = []
-            return self._launch(self._required)
+            return self._first_process()
 
-    def _launch(self, names: list[str]) -> _CheckProcess:
-        self._end_fork_server()
+    def _first_process(self) -> _CheckProcess:
+        """Return the first check process of a fork server, which is started if none is alive."""
         try:
             self._sockets = sockets = self._sockets or ForkServerSockets()
-            self._fork_server = sockets.start_fork_server(self._target, names)
-            return self._request(sockets, START_SECONDS)
+            if not self._is_alive(sockets):
+                self._end_fork_server()
+                self._fork_server = sockets.start_fork_server(self._target, self._required, self._optional)
+            self._wait_until_ready(sockets)
+            return self._request()
         except (OSError, EOFError, TimeoutError) as error:
-            status = self._fork_server.poll() if self._fork_server is not None else None
             self._end_fork_server()
-            self._forget_sockets()  # the request is still in them, and a later fork server must not receive it
-            if status:
-                raise ExecutorUnavailable(f"the fork server exited with status {status}") from None
-            if isinstance(error, TimeoutError):
-                raise ExecutorUnavailable(f"no check process within {START_SECONDS:g} s") from None
+            self._forget_sockets()  # the request may be in them, and a later fork server must not receive it
             raise ExecutorUnavailable(f"no check process can be started: {error or 'the fork server ended'}") from None
 
-    def _request(self, sockets: ForkServerSockets, seconds: float) -> _CheckProcess:
-        process = _CheckProcess(*sockets.request(seconds, self._fork_server))
+    def _wait_until_ready(self, sockets: ForkServerSockets) -> None:
+        """Wait until the fork server has done its imports. Raise ExecutorStarting ``PATIENCE_SECONDS`` after its start.
+
+        Raise ExecutorUnavailable if the fork server has ended, or if its imports have taken longer than their limit.
+        Then kill the fork server.
+        """
+        while not sockets.is_ready():
+            progress = sockets.progress()
+            if not self._is_alive(sockets):
+                status = self._fork_server.poll() if self._fork_server is not None else None
+                self._give_up_fork_server()
+                raise ExecutorUnavailable(
+                    f"the fork server exited with status {status}" if status else "the fork server ended"
+                )
+            if progress is not None and progress.phase == OPTIONAL and progress.phase_seconds > OPTIONAL_SECONDS:
+                self._give_up_fork_server()
+                raise ExecutorUnavailable(f"the modules of the checks are not imported after {OPTIONAL_SECONDS:g} s")
+            seconds = 0.0 if progress is None else progress.seconds
+            if seconds > self._import_seconds:
+                self._give_up_fork_server()
+                raise ExecutorUnavailable(
+                    f"the project is not imported after {self._import_seconds:g} s, the setting import_limit"
+                )
+            if seconds > PATIENCE_SECONDS:
+                raise ExecutorStarting(seconds)
+            time.sleep(POLL_SECONDS)
+
+    def _is_ready(self) -> bool:
+        sockets = self._sockets
+        return sockets is not None and sockets.is_ready()
+
+    def _is_alive(self, sockets: ForkServerSockets) -> bool:
+        """Return whether a fork server is alive, also one that has not acquired the lock yet."""
+        return sockets.has_fork_server() or (self._fork_server is not None and self._fork_server.poll() is None)
+
+    def _request(self) -> _CheckProcess:
+        if self._sockets is None:  # closed by another thread
+            raise EOFError
+        process = _CheckProcess(*self._sockets.request(FORK_SECONDS, self._fork_server))
         self._processes.add(process)
-        self._has_responded = True
         return process
+
+    def _give_up_fork_server(self) -> None:
+        """Kill a fork server that does not respond.
+
+        A fork server that another process has started cannot be killed here. It keeps the sockets.
+        """
+        self._end_fork_server()
+        if self._sockets is not None and self._sockets.has_fork_server():
+            self._forget_sockets()
 
     def _end_fork_server(self) -> None:
         fork_server, self._fork_server = self._fork_server, None
@@ -197,7 +268,7 @@ class ProcessExecutor:
 
     def _forget_sockets(self) -> None:
         # Not closed here, because another thread may wait for a response. `ForkServerSockets.__del__` closes them.
-        self._sockets, self._has_responded = None, False
+        self._sockets = None
 
 
 class _CheckProcess:

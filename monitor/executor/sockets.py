@@ -8,7 +8,6 @@ because only processes that inherited the socket pair can send one.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import select
 import signal
@@ -19,6 +18,9 @@ import tempfile
 import time
 from collections.abc import Iterable
 from typing import IO
+
+from monitor.executor import progress
+from monitor.executor.progress import Progress
 
 PIDFD, LEASH = b"p", b"l"
 """Kinds of the descriptor in a response.
@@ -62,23 +64,29 @@ class ForkServerSockets:
         self._requests.settimeout(SEND_SECONDS)
         self._lock = _unnamed_file()
 
-    def start_fork_server(self, target: str, names: Iterable[str]) -> subprocess.Popen[bytes]:
+    def start_fork_server(
+        self, target: str, required: Iterable[str], optional: Iterable[str]
+    ) -> subprocess.Popen[bytes]:
         """Start a fork server, which exits at once if another one holds the lock. Raise OSError on failure."""
         if not sys.executable:
             raise OSError("the path of the Python interpreter is unknown (sys.executable is empty)")
         inherited = (self._server_end.fileno(), self._lock.fileno())
-        command = [sys.executable, "-m", "monitor.executor.fork_server", *map(str, inherited), target, *names]
+        progress.write(self._lock.fileno(), progress.IMPORTING)
+        command = [sys.executable, "-m", "monitor.executor.fork_server", *map(str, inherited), target]
+        command += [*required, progress.OPTIONAL, *optional]
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=inherited)  # noqa: S603
+
+    def progress(self) -> Progress | None:
+        """Return the progress of the last start of a fork server; None if there was none."""
+        return progress.read(self._lock.fileno())
 
     def has_fork_server(self) -> bool:
         """Return whether a fork server is alive, no matter which of the processes with these sockets started it."""
-        try:
-            # LOCK_SH, so that several processes can test at the same time. A fork server holds LOCK_EX.
-            fcntl.lockf(self._lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return True
-        fcntl.lockf(self._lock, fcntl.LOCK_UN)
-        return False
+        return progress.is_locked(self._lock.fileno(), progress.ALIVE)
+
+    def is_ready(self) -> bool:
+        """Return whether a fork server is alive that has done its imports."""
+        return progress.is_locked(self._lock.fileno(), progress.READY)
 
     def request(
         self, seconds: float, fork_server: subprocess.Popen[bytes] | None

@@ -30,19 +30,35 @@ def is_private(directory: Path) -> bool:
     return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
 
 
+def replace(path: Path, text: str) -> None:
+    """Create or replace a file with this text that only this user can read. Raise OSError if that fails."""
+    temporary = _write_temporary(path, text)
+    try:
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink()
+        raise
+
+
 def create(path: Path, text: str) -> None:
     """Create a file with this text that only this user can read. Do nothing if the file exists.
 
     The file appears with its complete text. If several processes create it at the same time, the text of the first
     process is kept. Raise OSError if the file cannot be created.
     """
-    temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
+    temporary = _write_temporary(path, text)
     try:
         os.link(temporary, path)
     except FileExistsError:
         pass
     finally:
         temporary.unlink()
+
+
+def _write_temporary(path: Path, text: str) -> Path:
+    """Return a new file beside ``path`` with this text."""
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    return temporary

@@ -53,6 +53,7 @@ class Reason(StrEnum):
     STALE = "stale"
     NOT_OBSERVED = "not_observed"
     FROM_THE_FUTURE = "from_the_future"
+    IMPORTING = "importing"
 
 
 class Overall(StrEnum):

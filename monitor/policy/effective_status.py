@@ -10,6 +10,7 @@ from typing import Any
 from monitor.config import CheckSpec
 from monitor.model.checks import Reason, State, Status
 from monitor.policy.runtime_checks import SUMMARY, is_runtime_check
+from monitor.policy.self_check import RESULTS
 from monitor.policy.states import Reading, read_status
 
 HOST_METRICS: Mapping[str, str] = {
@@ -64,6 +65,19 @@ def overlay(
     if check.kind == check.name and check.kind in HOST_METRICS and runtime_states.hosts:
         return worst_host(check.kind, reading, state, runtime_states.hosts, now)
     return reading, state
+
+
+def during_import(reading: Reading, states: Mapping[str, State], now: float) -> tuple[Reading, str | None]:
+    """Return the reading of a check of the roster, and a message if the check processes still import the project.
+
+    Until the end of the import no check runs. So the import is the reason of a check that is stale or unknown.
+    """
+    results = states.get(RESULTS)
+    if reading.status not in (Status.STALE, Status.UNKNOWN) or results is None:
+        return reading, None
+    if read_status(results, now).reason != Reason.IMPORTING:
+        return reading, None
+    return reading._replace(reason=Reason.IMPORTING), results.result.message
 
 
 def with_workers(reading: Reading, state: State, summary: State, now: float) -> tuple[Reading, State]:

@@ -11,6 +11,7 @@ from monitor.config import CheckSpec
 from monitor.model.alerts import AlertsOverview
 from monitor.model.checks import Outcome, Reason, State, Status
 from monitor.policy.runtime_checks import CHILD, is_runtime_check, parent_checks
+from monitor.ports.executor import importing_text
 
 KIND = "monitor"
 BEAT, SCHEDULE, RESULTS, QUEUE, ALERTS, STORE = (
@@ -38,6 +39,9 @@ REJECTED_SECONDS = 300.0
 
 DEAD_LETTER_SECONDS = 86_400.0
 """For this time after a notice became a dead letter, ``monitor:alerts`` is a warning."""
+
+IMPORTING_SECONDS = 10.0
+"""After the check processes have imported the project for this time, ``monitor:results`` reports the import."""
 
 SERIES: Mapping[str, tuple[str, ...]] = {
     BEAT: ("tick_age_ms",),
@@ -102,15 +106,17 @@ def judge(
     overdue_states: Iterable[State],
     dispatched_at: float | None,
     set_aside: Mapping[str, int],
+    importing_seconds: float | None = None,
 ) -> dict[str, Outcome]:
     """Return the outcomes of those of the monitor's own checks that are judged by the content of the store.
 
     ``overdue_states`` is the return value of `overdue`. ``set_aside`` counts the rejected values, by kind of value.
+    ``importing_seconds`` is the time for which the check processes have been importing the project, if they are.
     """
     return {
         BEAT: judge_beat(dispatched_at, now, since),
         SCHEDULE: judge_schedule(checks, states),
-        RESULTS: judge_results(checks, states, overdue_states),
+        RESULTS: judge_results(checks, states, overdue_states, importing_seconds),
         STORE: judge_store(set_aside, states.get(STORE), now),
     }
 
@@ -140,12 +146,22 @@ def judge_schedule(checks: Mapping[str, CheckSpec], states: Mapping[str, State])
 
 
 def judge_results(
-    checks: Mapping[str, CheckSpec], states: Mapping[str, State], overdue_states: Iterable[State]
+    checks: Mapping[str, CheckSpec],
+    states: Mapping[str, State],
+    overdue_states: Iterable[State],
+    importing_seconds: float | None = None,
 ) -> Outcome:
-    """Return the outcome of ``monitor:results``: a warning when the result of a check is overdue."""
+    """Return the outcome of ``monitor:results``: a warning when the result of a check is overdue.
+
+    If the check processes import the project meanwhile, the import is the reason, and checks without a result count as
+    overdue too.
+    """
     not_observed = [name for name in checks if name not in states]
     names = [state.check for state in overdue_states]
     data = {"checks": len(checks), "overdue": len(names), "not_observed": len(not_observed)}
+    if (names or not_observed) and importing_seconds is not None and importing_seconds >= IMPORTING_SECONDS:
+        data["importing_seconds"] = round(importing_seconds)
+        return Outcome(Status.WARNING, data, Reason.IMPORTING, importing_text(importing_seconds))
     if names:
         return Outcome(Status.WARNING, data, "overdue", f"no new result of {_first_names(names)}")
     return Outcome(Status.OK, data)

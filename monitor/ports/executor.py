@@ -12,11 +12,31 @@ class ExecutorUnavailable(Exception):
     """Error: no process is available to run a check in."""
 
 
+class ExecutorStarting(ExecutorUnavailable):
+    """Error: the processes still import the project, since ``seconds``. Nothing is wrong, and a later call succeeds."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(importing_text(seconds))
+        self.seconds = seconds
+
+
+def importing_text(seconds: float) -> str:
+    """Return the text that tells an operator why no check runs yet."""
+    return f"importing the project, {seconds:.0f} s"
+
+
 class Executor(Protocol):
     """Runner of checks that can end a check at any time."""
 
     def start(self) -> None:
-        """Start the processes, so that the first check does not wait for them. Raise :class:`ExecutorUnavailable`."""
+        """Start the processes, so that the first check does not wait for them.
+
+        Raise :class:`ExecutorStarting` if this takes long, and :class:`ExecutorUnavailable` if it fails.
+        """
+        ...
+
+    def startup_seconds(self) -> float | None:
+        """Return the time for which the processes have been importing the project; None if they are not importing."""
         ...
 
     def run(self, check: CheckSpec, past: Past = NO_PAST) -> tuple[Outcome, float]:

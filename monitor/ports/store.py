@@ -132,6 +132,14 @@ class Ownership(Protocol):
         """Make ``project`` the owner. Return the previous owner."""
         ...
 
+    def read_facts(self) -> str | None:
+        """Return the text that `store_facts` stored; None when there is none or it is too large."""
+        ...
+
+    def store_facts(self, text: str, seconds: float) -> None:
+        """Store a text with facts about the project, which expires after ``seconds``."""
+        ...
+
 
 class RunningRoles(Protocol):
     """Records of the running roles. The record of a role expires soon after the role was killed.

@@ -40,17 +40,30 @@ class SelfCheck:
 
 
 def run_self_check(
-    checks: Mapping[str, CheckSpec], *, store: Store, interval_seconds: float, outcomes: Mapping[str, Outcome]
+    checks: Mapping[str, CheckSpec],
+    *,
+    store: Store,
+    interval_seconds: float,
+    outcomes: Mapping[str, Outcome],
+    importing_seconds: float | None = None,
 ) -> SelfCheck | None:
     """Mark stale checks, store the monitor's own checks, forget checks that are no longer configured.
 
     ``outcomes`` holds the outcomes of the two own checks that the caller has judged: ``monitor:queue`` and
-    ``monitor:alerts``. The other own checks are judged here. Return None when another process is running a self-check.
+    ``monitor:alerts``. The other own checks are judged here. ``importing_seconds`` is the time for which the check
+    processes have been importing the project, if they are. Return None when another process is running a self-check.
     Raises StoreUnavailable.
     """
     try:
         with in_flight(store.states, FLIGHT, lease_seconds=LEASE_SECONDS) as flight:
-            return _run(checks, store, flight, interval_seconds, outcomes)
+            return _run(
+                checks,
+                store,
+                flight,
+                interval_seconds=interval_seconds,
+                outcomes=outcomes,
+                importing_seconds=importing_seconds,
+            )
     except NotCompleted:
         return None
 
@@ -59,8 +72,10 @@ def _run(
     checks: Mapping[str, CheckSpec],
     store: Store,
     flight: Flight,
+    *,
     interval_seconds: float,
     outcomes: Mapping[str, Outcome],
+    importing_seconds: float | None,
 ) -> SelfCheck:
     set_aside = store.rejected_counts()  # before the states are read, because this deletes values that are too large
     states, now = store.states.read().states, flight.taken_at
@@ -75,6 +90,7 @@ def _run(
         overdue_states=overdue_states,
         dispatched_at=store.states.dispatched_at(),
         set_aside=set_aside,
+        importing_seconds=importing_seconds,
     )
     own = {name: replace(outcome, series=SERIES[name]) for name, outcome in {**judged, **outcomes}.items()}
     transitions = store_outcomes(

@@ -13,7 +13,7 @@ from structlog.contextvars import bound_contextvars
 from monitor.config import CheckSpec, Config
 from monitor.lib import logs
 from monitor.policy.schedule import DueCheck, Plan
-from monitor.ports.executor import Executor, ExecutorUnavailable
+from monitor.ports.executor import Executor, ExecutorStarting, ExecutorUnavailable
 from monitor.ports.store import StateStore, StoreUnavailable
 from monitor.services.run_check import due_now, log_run, run_check
 
@@ -77,7 +77,8 @@ class CheckLoop:
                 run = run_check(self._checks[due.check], due.due_at, store=self._store, executor=self._executor)
             except (ExecutorUnavailable, StoreUnavailable) as error:
                 if not self._stopping.is_set():
-                    log.error("check.not_run", message=str(error))
+                    level = log.info if isinstance(error, ExecutorStarting) else log.error
+                    level("check.not_run", message=str(error))
                 return
             if self._stopping.is_set():
                 return  # the run ended because `stop` killed its process, so it is not logged

@@ -13,8 +13,12 @@ from celery.app.amqp import AMQP
 
 from monitor import wiring
 from monitor.agent import attach, former_entries
-from monitor.config import Config
+from monitor.agent.settings import AgentSettings
+from monitor.config import Config, Loaded
+from monitor.config.layers import CELERY_ORIGIN
+from monitor.executor.waiting import wait_for_start
 from monitor.lib import logs
+from monitor.lib.redis_urls import for_redis_py
 from monitor.ports.executor import Executor, ExecutorUnavailable
 from monitor.project import discovery
 from monitor.services.presence import Presence
@@ -37,7 +41,7 @@ def build() -> Celery:
     # No task needs the Django fixup, which sets Django up and closes database connections around every task.
     app = Celery("monitor", amqp=_AMQP, task_cls=gate.GatedTask, fixups=[])
     if os.environ.get(discovery.OBSERVED_VARIABLE):
-        attach.instrument(app)
+        attach.instrument(app, _agent_settings())
     else:
         attach.exclude(app)
     app.conf.update(settings())
@@ -80,8 +84,26 @@ def settings() -> dict[str, Any]:
 
 
 @functools.cache
+def _loaded() -> Loaded:
+    return wiring.load(use=wiring.Use.FRESH)
+
+
 def _config() -> Config:
-    return wiring.load().config
+    return _loaded().config
+
+
+def _agent_settings() -> AgentSettings:
+    """Return the settings of the agent in the monitor's own worker, which does not import the project."""
+    config, workers = _config(), _config().workers
+    return AgentSettings(
+        redis_url=for_redis_py(wiring.required_url(config, "redis_url")),
+        key_prefix=config.key_prefix,
+        project=None if _loaded().origin("project") == CELERY_ORIGIN else config.project,
+        interval_seconds=workers.interval_seconds,
+        enabled=workers.enabled,
+        stuck_after_seconds=workers.stuck_after_seconds,
+        stuck_after_by_task=workers.stuck_after_by_task,
+    )
 
 
 def _setup_logging(**_: Any) -> None:
@@ -97,9 +119,10 @@ def _compare_project(sender: Any, signal: Any, **_: Any) -> None:
     if sender.app is app:
         store = wiring.build_store(_config(), timeout_seconds=1.0)
         identity = wiring.identity(_config(), makes_name=True)
-        gate.start(gate.Gate(identity, store.ownership, claims=signal is signals.worker_init))
-        role = "worker" if signal is signals.worker_init else "beat"
-        presence = Presence(role, store.roles, is_allowed=gate.is_open)
+        keep_facts = functools.partial(wiring.keep_facts, _config(), store.ownership)
+        claims = signal is signals.worker_init
+        gate.start(gate.Gate(identity, store.ownership, claims=claims, keep_facts=keep_facts))
+        presence = Presence("worker" if claims else "beat", store.roles, is_allowed=gate.is_open)
         presence.start()
         atexit.register(presence.end)
 
@@ -118,10 +141,14 @@ def _warm_up(sender: Any, **_: Any) -> None:
 
 
 def _start(executor: Executor) -> None:
+    """Start the fork server. While it imports the project, log the time now and then."""
     try:
-        executor.start()
+        seconds = wait_for_start(executor, lambda starting: log.info("executor.importing", message=str(starting)))
     except ExecutorUnavailable as error:
         log.error("executor.unavailable", message=str(error))
+    else:
+        if seconds:
+            log.info("executor.started", seconds=round(seconds, 1))
 
 
 def _close(sender: Any, **_: Any) -> None:

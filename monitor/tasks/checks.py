@@ -6,7 +6,7 @@ from celery import Celery
 from structlog.contextvars import bound_contextvars
 
 from monitor.policy.schedule import admit
-from monitor.ports.executor import ExecutorUnavailable
+from monitor.ports.executor import ExecutorStarting, ExecutorUnavailable
 from monitor.services.declared_queues import with_declared_queues
 from monitor.services.run_check import due_now, log_run, run_check
 from monitor.tasks.alerts import wake
@@ -32,6 +32,9 @@ def run(app: Celery, runtime: Runtime, name: str, due_at: float | None = None) -
             check = with_declared_queues(check, runtime.store.workers)
         try:
             result = run_check(check, due_at, store=runtime.store.states, executor=runtime.executor)
+        except ExecutorStarting as starting:
+            log.debug("check.not_run", message=str(starting))  # the worker logs the import, once for all checks
+            return
         except ExecutorUnavailable as error:
             log.error("check.not_run", message=str(error))
             return

@@ -8,6 +8,7 @@ While the store does not answer, the gate does not change.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -28,6 +29,9 @@ It is shorter than ``CLOSED_INTERVAL_SECONDS``. So after a flush of the store, t
 its name before a project that waits.
 """
 
+FACTS_INTERVAL_SECONDS = 3600.0
+"""Interval at which a role stores again what commands need to know about the project. It expires after a day."""
+
 POLL_SECONDS = 0.5
 """Interval of the callback while a role waits for the gate to open."""
 
@@ -42,14 +46,18 @@ class Gate(threading.Thread):
     """Thread that opens and closes the gate for the worker and beat of this process.
 
     If ``claims`` is set (in workers), the thread writes the project's name into a store that has no owner.
+    ``keep_facts`` is called every ``FACTS_INTERVAL_SECONDS`` while the gate is open. It may raise StoreUnavailable.
     """
 
-    def __init__(self, project: Identity, ownership: Ownership, *, claims: bool) -> None:
+    def __init__(
+        self, project: Identity, ownership: Ownership, *, claims: bool, keep_facts: Callable[[], Any] = lambda: None
+    ) -> None:
         super().__init__(name="monitor-project", daemon=True)
         self._project, self._ownership, self._claims = project, ownership, claims
         self._state = OwnershipState()
         self._has_read = threading.Event()
         self._on_refusal: Callable[[], Any] = lambda: None
+        self._keep_facts, self._keep_facts_at = keep_facts, 0.0
 
     @property
     def is_open(self) -> bool:
@@ -80,6 +88,9 @@ class Gate(threading.Thread):
         before = self._state
         try:
             self._state = check_ownership(before, self._project, self._ownership, claims=self._claims)
+            if self._state.owner is None and time.monotonic() >= self._keep_facts_at:
+                self._keep_facts()
+                self._keep_facts_at = time.monotonic() + FACTS_INTERVAL_SECONDS
         except StoreUnavailable as error:
             log.debug("project.not_compared", reason=error.reason, message=str(error))
         except Exception:

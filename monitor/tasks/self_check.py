@@ -29,7 +29,11 @@ def pulse(app: Celery, runtime: Runtime) -> None:
         }
         interval_seconds = config.alerting.sweep_interval_seconds
         result = run_self_check(
-            runtime.checks, store=runtime.store, interval_seconds=interval_seconds, outcomes=outcomes
+            runtime.checks,
+            store=runtime.store,
+            interval_seconds=interval_seconds,
+            outcomes=outcomes,
+            importing_seconds=runtime.executor.startup_seconds(),
         )
         if result is None:
             return

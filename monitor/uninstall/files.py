@@ -14,7 +14,7 @@ from monitor.model.uninstall import Contents, StoredItems
 from monitor.ports.uninstall import PlaceUnavailable
 
 LOCK = "up.lock"
-FILES = (LOCK, "project", "token", "web-address", "sidecar.json")
+FILES = (LOCK, "project", "project-facts", "token", "web-address", "sidecar.json")
 DIRECTORIES = ("redis", "used-codes")
 DATABASE = "monitor.sqlite3"
 """Empty database that `monitor up` watches. If the file is not empty, another program has written to it."""

@@ -75,17 +75,16 @@ class RedbeatPlace:
         return Contents(tuple(StoredItems(kind, len(each), tuple(each)) for kind, each in found if each))
 
 
-def schedule_places(applications: tuple[Any, ...]) -> list[DatabaseSchedulePlace | RedbeatPlace]:
+def schedule_places(application: Any) -> list[DatabaseSchedulePlace | RedbeatPlace]:
     """Return the places of the schedules that this project may use.
 
-    ``applications`` are the project's Celery applications that this process knows. Without one, redbeat is configured
-    from the Django settings.
+    ``application`` is the project's Celery application. If it is None, redbeat is configured from the Django settings.
     """
     places: list[DatabaseSchedulePlace | RedbeatPlace] = []
     settings = _project_settings()
     if settings is not None and APPLICATION in settings.INSTALLED_APPS:
         places.append(DatabaseSchedulePlace())
-    app = applications[-1] if applications else _application(settings)
+    app = _application(settings) if application is None else application
     if app is not None and importlib.util.find_spec("redbeat") and _uses_redbeat(app):
         places.append(RedbeatPlace(app))
     return places

@@ -13,6 +13,7 @@ from django.conf import LazySettings
 from monitor import wiring
 from monitor.config import ConfigError
 from monitor.project import discovery
+from monitor.project.reader import ProjectReader
 
 
 @pytest.fixture(autouse=True)
@@ -20,6 +21,8 @@ def own_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No configuration but the test's own, and no project remembered from another test."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(discovery, "_applications", [])
+    monkeypatch.setattr(discovery, "_named_applications", [])
+    monkeypatch.setattr(wiring, "project_reader", ProjectReader())
     monkeypatch.delenv("MONITOR_CONFIG", raising=False)
     monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "monitor.settings")
 
@@ -128,9 +131,8 @@ def test_what_is_configured_wins_over_the_project(monkeypatch: pytest.MonkeyPatc
 def test_a_celery_app_is_named_by_its_dotted_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """For a project whose broker is not in its settings; one that cannot be imported is a problem with its reason."""
     (tmp_path / "shop_celery.py").write_text(
-        "from tests.unit.test_wiring import celery_like\napp = celery_like(broker_url='redis://shop/1')\n"
+        "from celery import Celery\napp = Celery('shop', broker='redis://shop/1')\n"
     )
-    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     monkeypatch.setenv("MONITOR_CELERY_APP", "shop_celery:app")
     assert wiring.required_url(wiring.load().config, "broker_url") == "redis://shop/1"
     monkeypatch.setenv("MONITOR_CELERY_APP", "shop_celery:aap")
@@ -231,3 +233,20 @@ def test_a_wrong_application_hides_no_other_problem(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         wiring.load()
     assert {problem.key for problem in caught.value.problems} == {"celery_app", "checks.a.kind"}
+
+
+def test_a_second_read_in_a_process_finds_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The application sets the settings module: the second read finds it set, and no data directory has the facts."""
+    (tmp_path / "shop_settings.py").write_text("MONITOR = {'queue': 'from-settings'}\nINSTALLED_APPS = []\n")
+    (tmp_path / "shop_celery.py").write_text(
+        "import os\nfrom celery import Celery\n"
+        "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop_settings')\napp = Celery('stockroom')\n"
+    )
+    monkeypatch.delenv("DJANGO_SETTINGS_MODULE")
+    monkeypatch.setenv("MONITOR_CELERY_APP", "shop_celery:app")
+    monkeypatch.setenv("MONITOR_REDIS_URL", "redis://127.0.0.1:1/0")
+    for _ in range(2):
+        config = wiring.load_unvalidated(use=wiring.Use.STORE_ONLY).config
+        assert (config.queue, config.project) == ("from-settings", "stockroom")
+    assert wiring.identity(config).applications == ("stockroom",)
+    assert "shop_celery" not in sys.modules

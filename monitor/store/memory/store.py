@@ -79,6 +79,7 @@ class MemoryOwnership:
 
     def __init__(self) -> None:
         self._owner: Identity | None = None
+        self._facts: str | None = None
 
     def read(self) -> Identity | None:
         """Return the project that owns the store; None when the store has no owner."""
@@ -94,6 +95,14 @@ class MemoryOwnership:
         """Make ``project`` the owner. Return the previous owner."""
         before, self._owner = self._owner, project
         return before
+
+    def read_facts(self) -> str | None:
+        """Return the text that `store_facts` stored; None if there is none."""
+        return self._facts
+
+    def store_facts(self, text: str, seconds: float) -> None:  # noqa: ARG002
+        """Store a text with facts about the project, as long as this process runs."""
+        self._facts = text
 
 
 class MemoryRoles:

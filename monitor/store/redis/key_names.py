@@ -16,7 +16,7 @@ KEYS: tuple[tuple[str, str], ...] = (
     ("alerts", r"alerting|alerting:(alerts|silences|dead|channels|turn)|alerting:(flight|channel|due|lane):.+"),
     ("workers", r"beacons|heartbeats|emitted|fleet"),
     ("counts of rejected values", r"aside"),
-    ("name of the project", r"project"),
+    ("name of the project, and facts about it", r"project|project-facts"),
     ("running roles", r"role:(worker|beat|web):.+"),
 )
 """For each kind of keys: its name for the operator, and a pattern of the keys without their prefix."""

@@ -7,6 +7,7 @@ from monitor.ports.store import StoreUnavailable
 from monitor.store.redis.connection import RedisConnection
 
 ATTEMPTS = 16
+MAX_FACTS_BYTES = 4_000_000
 LEASE_SECONDS = 30.0
 """The record of a project with a random name expires after this time, unless a process claims it again before."""
 
@@ -16,6 +17,7 @@ class RedisOwnership:
 
     def __init__(self, connection: RedisConnection, prefix: str) -> None:
         self._connection, self._key = connection, f"{prefix}project"
+        self._facts_key = f"{prefix}project-facts"
 
     def read(self) -> Identity | None:
         """Return the project that owns the store; None when the store has no owner. Raise StoreUnavailable."""
@@ -37,6 +39,21 @@ class RedisOwnership:
             if decode(self._write(stored, project)) == project:
                 return decode(stored)
         raise StoreUnavailable("another process keeps changing the project of the store")
+
+    def read_facts(self) -> str | None:
+        """Return the text that `store_facts` stored; None if there is none or it is too large.
+
+        Raise StoreUnavailable.
+        """
+        length = self._connection.ask("STRLEN", self._facts_key)
+        if not length or length > MAX_FACTS_BYTES:
+            return None
+        text = self._connection.ask("GET", self._facts_key)
+        return text.decode(errors="replace") if isinstance(text, bytes) else None
+
+    def store_facts(self, text: str, seconds: float) -> None:
+        """Store a text with facts about the project, which expires after ``seconds``. Raise StoreUnavailable."""
+        self._connection.ask("SET", self._facts_key, text, "PX", round(seconds * 1e3))
 
     def _read_record(self) -> bytes:
         return self._run_script(b"", "", 0)

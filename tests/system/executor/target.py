@@ -8,6 +8,7 @@ import struct
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from monitor.model.checks import Outcome, Past, Status
@@ -15,9 +16,12 @@ from tests.support.stuck import blocked_in_c_with_the_gil, busy_and_deaf
 
 
 def prepare(kinds: Iterable[str]) -> None:
-    """Import what is named: ``bad`` never ends, and cannot be interrupted."""
+    """Import what is named: ``bad`` never ends, and cannot be interrupted. ``gate=FILE`` ends when the file exists."""
     if "bad" in kinds:
         _holding_the_gil()
+    for gate in (kind.removeprefix("gate=") for kind in kinds if kind.startswith("gate=")):
+        while not Path(gate).exists():
+            time.sleep(0.02)
 
 
 def run(kind: str, options: Mapping[str, Any], timeout_seconds: float, past: Past) -> Outcome:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -21,8 +22,9 @@ from monitor.config import CheckSpec
 from monitor.executor import ProcessExecutor
 from monitor.executor.pool import _CheckProcess
 from monitor.executor.sockets import PIDFD, ProcessHandle
+from monitor.executor.waiting import wait_for_start
 from monitor.model.checks import NO_PAST, Outcome, Past, Status
-from monitor.ports.executor import ExecutorUnavailable
+from monitor.ports.executor import ExecutorStarting, ExecutorUnavailable
 from tests.support.processes import wait_for
 
 TARGET = "tests.system.executor.target"
@@ -156,8 +158,42 @@ def test_a_dead_fork_server_is_replaced() -> None:
 
 def test_what_is_only_wanted_is_left_out_when_it_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     """A module of one user's check that never ends its import is not in the way of all other checks."""
-    monkeypatch.setattr("monitor.executor.pool.START_SECONDS", 15.0)
+    monkeypatch.setattr("monitor.executor.pool.OPTIONAL_SECONDS", 1.0)
     executor = ProcessExecutor(TARGET, required=["good"], optional=["bad"])
+    assert executor.run(check("fine"))[0].status is Status.OK
+    executor.close()
+
+
+def test_an_import_that_takes_long_is_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Runs are refused at once meanwhile. The same fork server serves them when its import has ended."""
+    monkeypatch.setattr("monitor.executor.pool.PATIENCE_SECONDS", 0.0)
+    gate = tmp_path / "gate"
+    executor = ProcessExecutor(TARGET, required=[f"gate={gate}"])
+    with pytest.raises(ExecutorStarting, match="importing the project, 0 s"):
+        executor.run(check("fine"))
+    fork_server = executor._fork_server
+    for _ in range(3):
+        with pytest.raises(ExecutorStarting):
+            executor.start()
+    assert executor.startup_seconds() is not None
+    gate.touch()
+    reports: list[ExecutorStarting] = []
+    wait_for_start(executor, reports.append)
+    assert len(reports) <= 1
+    assert executor.startup_seconds() is None
+    assert executor.run(check("fine"))[0].status is Status.OK
+    assert executor._fork_server is fork_server
+    executor.close()
+
+
+def test_the_limit_ends_an_import(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The next run starts another fork server."""
+    executor = ProcessExecutor(TARGET, required=[f"gate={tmp_path / 'gate'}"], import_seconds=1.0)
+    with pytest.raises(ExecutorUnavailable, match="not imported after 1 s, the setting import_limit"):
+        executor.run(check("fine"))
+    assert executor._fork_server is None
+    (tmp_path / "gate").touch()
+    monkeypatch.setattr(executor, "_import_seconds", 60.0)
     assert executor.run(check("fine"))[0].status is Status.OK
     executor.close()
 

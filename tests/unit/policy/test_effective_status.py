@@ -8,7 +8,7 @@ import pytest
 
 from monitor.model.checks import State, Status
 from monitor.policy import Reading, read_status
-from monitor.policy.effective_status import RuntimeStates, overlay
+from monitor.policy.effective_status import RuntimeStates, during_import, overlay
 from monitor.policy.runtime_checks import is_runtime_check
 from tests.support.builders import NOW
 from tests.support.builders.values import check, state
@@ -211,3 +211,18 @@ def test_a_check_with_another_name_is_about_our_own_host() -> None:
 def test_names_of_checks_that_come_and_go(name: str, expected: bool) -> None:
     """By their prefix; nothing that could not be the name of a check."""
     assert is_runtime_check(name) is expected
+
+
+def test_an_import_is_the_reason_of_checks_without_a_valid_result() -> None:
+    """A check that is unknown or stale; one with a valid result keeps its own reason."""
+    importing = state("monitor:results", "warning", reason="importing", message="importing the project, 42 s")
+    states = {"monitor:results": importing}
+    reason = ("importing", "importing the project, 42 s")
+    for status in (Status.UNKNOWN, Status.STALE):
+        reading, message = during_import(Reading(status, "stale"), states, NOW)
+        assert (reading.status, reading.reason, message) == (status, *reason)
+    valid = Reading(Status.ERROR, "refused")
+    assert during_import(valid, states, NOW) == (valid, None)
+    unknown = Reading(Status.UNKNOWN, "not_observed")
+    assert during_import(unknown, {}, NOW) == (unknown, None)
+    assert during_import(unknown, states, NOW + 1e6) == (unknown, None), "the worker no longer reports its import"

@@ -148,3 +148,25 @@ def test_whole() -> None:
         {**good, self_check.RESULTS: self_check.judge_results({"db": check("db")}, {}, [state()])}
     )
     assert not self_check.may_ping({**good, self_check.ALERTS: self_check.judge_alerts(overview(1, 999.0))})
+
+
+@pytest.mark.parametrize(
+    ("caption", "states", "overdue", "importing_seconds", "reason"),
+    [
+        ("no result yet, and the import has just begun", {}, [], 3.0, None),
+        ("no result yet, and the import takes long", {}, [], 41.6, "importing"),
+        ("an expired result, and the import takes long", {"db": state()}, [state()], 41.6, "importing"),
+        ("an expired result, and no import", {"db": state()}, [state()], None, "overdue"),
+        ("another worker runs the checks", {"db": state()}, [], 41.6, None),
+    ],
+)
+def test_an_import_that_takes_long_is_the_reason(
+    caption: str, states: dict[str, State], overdue: list[State], importing_seconds: float | None, reason: str | None
+) -> None:
+    """Only while results are missing: without them there is a reason to give."""
+    outcome = self_check.judge_results({"db": check("db")}, states, overdue, importing_seconds)
+    assert outcome.reason == reason, caption
+    if reason == "importing":
+        assert outcome.message == "importing the project, 42 s"
+        assert outcome.data["importing_seconds"] == 42
+        assert outcome.status is Status.WARNING

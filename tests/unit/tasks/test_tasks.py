@@ -12,7 +12,7 @@ from structlog.typing import EventDict
 from monitor.config import CheckSpec, Config
 from monitor.model.checks import Outcome, Status
 from monitor.policy.schedule import Plan
-from monitor.ports.executor import ExecutorUnavailable
+from monitor.ports.executor import ExecutorStarting, ExecutorUnavailable
 from monitor.ports.history import CompactionResult
 from monitor.ports.store import FlightRefused, StoreUnavailable
 from monitor.tasks import checks, history, registration
@@ -98,6 +98,17 @@ def test_no_process_to_run_in_is_an_error() -> None:
 
     [logged] = events(MemoryStore(), fail)
     assert (logged["event"], logged["log_level"]) == ("check.not_run", "error")
+
+
+def test_an_import_that_goes_on_is_no_error() -> None:
+    """The worker reports it once for all checks: here it is a detail."""
+
+    def fail(check: CheckSpec) -> Outcome:
+        raise ExecutorStarting(42.0)
+
+    [logged] = events(MemoryStore(), fail)
+    assert (logged["event"], logged["log_level"]) == ("check.not_run", "debug")
+    assert logged["message"] == "importing the project, 42 s"
 
 
 def test_a_check_that_is_not_on_the_roster_is_said() -> None:

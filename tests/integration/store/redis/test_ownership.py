@@ -159,3 +159,11 @@ def test_the_sentence_names_what_to_change() -> None:
     text = explanation(BLOG, SHOP)
     for part in ("'shop'", "'blog'", "`project`", "`key_prefix`", "`redis_url`", "monitor store take-over"):
         assert part in text
+
+
+def test_facts_about_the_project_expire(ownership: Ownership) -> None:
+    """A role keeps them for commands; nothing is there before, and nothing is left for ever."""
+    assert ownership.read_facts() is None
+    ownership.store_facts("facts", 1000.0)
+    ownership.store_facts("newer facts\nin two lines", 1000.0)
+    assert ownership.read_facts() == "newer facts\nin two lines"
