@@ -1,6 +1,6 @@
 # The monitor, in any role; without arguments the Kafka sidecar. Builds on any image with Python 3.11 or newer and venv:
 #   docker build -t celery-health-monitor .
-#   docker build --build-arg BASE=debian-with-python3 --build-arg EXTRAS=alerts,kafka -t celery-health-monitor .
+#   docker build --build-arg BASE=debian-with-python3 --build-arg EXTRAS=server,kafka -t celery-health-monitor .
 # Runs as nobody in particular, on a read-only root file system with a tmpfs at /tmp.
 ARG BASE=python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 
@@ -9,7 +9,7 @@ FROM ${BASE} AS build
 ARG PIP_CERT
 ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
-ARG EXTRAS=alerts,kafka
+ARG EXTRAS=server,apprise,hiredis,kafka,postgres
 RUN python3 -m venv /opt/monitor
 WORKDIR /src
 COPY pyproject.toml README.md constraints.txt ./

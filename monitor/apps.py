@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.apps import AppConfig, apps
+from django.core import checks
+
+from monitor.lib.extras import MissingExtra
 
 
 class MonitorConfig(AppConfig):  # type: ignore[misc]
@@ -16,11 +21,25 @@ class MonitorConfig(AppConfig):  # type: ignore[misc]
     verbose_name = "Health monitor"
 
     def ready(self) -> None:
-        """Install the probes and the dashboard. Django calls this method when all applications are loaded."""
-        from monitor.api import wrapper  # noqa: PLC0415 - Django's handlers need loaded applications
+        """Install the probes and the dashboard. Django calls this method when all applications are loaded.
 
+        A project's workers have the same INSTALLED_APPS as its web servers, and need not have the extra ``web``.
+        Without the extra, nothing is installed, and a system check says so.
+        """
+        try:
+            from monitor.api import wrapper  # noqa: PLC0415 - Django's handlers need loaded applications
+        except MissingExtra as error:
+            _register_warning(str(error))
+            return
         wrapper.install()
         if apps.is_installed("django.contrib.admin"):
             from monitor.dashboard import admin_site  # noqa: PLC0415 - the admin needs loaded applications
 
             admin_site.install()
+
+
+def _register_warning(text: str) -> None:
+    def warn(**_: Any) -> list[checks.CheckMessage]:
+        return [checks.Warning(f"No probes and no dashboard: {text}", id="celery_health_monitor.W001")]
+
+    checks.register(warn)
