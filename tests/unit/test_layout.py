@@ -13,7 +13,7 @@ from pathlib import Path
 TESTS = Path(__file__).parents[1]
 PACKAGE = TESTS.parent / "monitor"
 PLACES = ("unit", "integration", "system")
-BESIDES_THE_PACKAGE = {"demo", "deployment", "docs", "faults", "soak", "support"}
+BESIDES_THE_PACKAGE = {"demo", "deployment", "docs", "faults", "installation", "soak", "support"}
 """Folders of tests for what is not in the package: its documents, manifests and tools, and the servers of the tests."""
 
 
