@@ -104,8 +104,8 @@ def test_the_application_of_django_does_without_the_extra(installed: Installed, 
     ("variables", "command", "extra"),
     [
         ({}, ("up", "--port", "0"), "embedded"),
-        ({"DATABASE_URL": "postgresql://u@127.0.0.1:1/d"}, ("check", "database"), "postgres"),
-        ({"DATABASE_URL": "mysql://u@127.0.0.1:1/d"}, ("check", "database"), "mysql"),
+        ({"DATABASE_URL": "postgresql://u@127.0.0.1:1/d"}, ("worker",), "postgres"),
+        ({"DATABASE_URL": "mysql://u@127.0.0.1:1/d"}, ("web", "--port", "0"), "mysql"),
         (
             {"MONITOR_CHANNELS__DBA__KIND": "apprise", "MONITOR_CHANNELS__DBA__URL": "json://h"},
             ("config",),

@@ -23,7 +23,9 @@ def test_the_modules_are_those_of_the_declared_distributions(extra: str) -> None
     """Each distribution of an extra has its module in the table, and no module comes from elsewhere."""
     distributions = {name(requirement) for requirement in DECLARED[extra] if not own(requirement)}
     of_module = packages_distributions()
-    modules = {module: {each.lower() for each in of_module[module]} for module in extras.MODULES[extra]}
+    modules = {
+        module: {each.lower().replace("_", "-") for each in of_module[module]} for module in extras.MODULES[extra]
+    }
     if extra == "hiredis":
         distributions = {"hiredis"}  # chosen by redis-py's own extra
     assert distributions == {each for found in modules.values() for each in found & distributions}
