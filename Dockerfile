@@ -1,12 +1,11 @@
 # One image for every role of the monitor. Builds on any image with Python 3.11 or newer and venv:
 #   docker build -t celery-health-monitor .
-#   docker build --build-arg BASE=debian-with-python3 --build-arg EXTRAS=kafka -t celery-health-monitor .
+#   docker build --build-arg BASE=debian-with-python3 --build-arg EXTRAS=server,kafka -t celery-health-monitor .
 # The command of the container chooses the role: web, worker, beat, up or sidecar. Without a command it prints the help.
 # It runs as user 10001, on a read-only root file system with a tmpfs at /tmp.
 ARG BASE=python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
-# The extras of the package that the image contains. This line is the only place that names them. With the extras of
-# issue 12, section 1, it is: EXTRAS=server,postgres,hiredis,kafka,apprise
-ARG EXTRAS=alerts,kafka
+# The extras of the package that the image contains (docs/versions.md). No other line names them.
+ARG EXTRAS=server,apprise,hiredis,kafka,postgres
 
 FROM ${BASE} AS build
 # What pip must know here, if anything. This stage, and with it the arguments, is not part of the image.

@@ -3,6 +3,7 @@
 #   make demo [ARGS="--port 9000"] the same page over a made-up shop, its past and an incident; watches nothing
 #   make test [ARGS="-k store"]    everything that must hold, from a bare machine on
 #   make soak [ARGS="poison"]      the named parts of the soak (docs/soak.md), or cases of the faults; all: three hours
+#   make matrix [ARGS="'celery*'"]  every supported version of Celery, Django, redis-py and Python (docs/versions.md)
 #   make lint | servers | bench | screenshots | clean
 
 SHELL := /bin/bash
@@ -22,7 +23,7 @@ JOBS ?= 5
 ALONE := tests/system/faults
 MINUTES ?= 30
 
-.PHONY: up demo screenshots test lint servers bench soak clean
+.PHONY: up demo screenshots test lint servers bench matrix soak clean
 
 up: $(VENV)/.installed
 	@exec $(BIN)/python -m monitor up $(ARGS)
@@ -56,6 +57,10 @@ $(VENV)/.kafka-4/classes.jsa: | servers $(VENV)/.installed-dev
 bench: servers $(VENV)/.installed-dev
 	@exec $(BIN)/python -m bench $(ARGS)
 
+# Each cell is resolved without constraints, installed and run: about a minute. RECORD=1 keeps the outcome in docs/versions.md.
+matrix: $(VENV)/.installed-dev
+	@exec $(BIN)/python -m matrix $(if $(RECORD),--record) $(ARGS)
+
 # The parts are those of soak/parts.py: faults faults-5.4 changing poison answers connections stacks. ARGS names some of
 # them, or cases of the faults (killed-solo). RECORD=1 keeps the outcome in docs/soak.md.
 soak: servers $(VENV)/.installed-dev $(OLD_VENV)/.installed
@@ -67,7 +72,7 @@ clean:
 # A stamp is younger than what it was installed from: the second `make` installs nothing.
 $(VENV)/.installed: pyproject.toml constraints.txt scripts/venv
 	@scripts/venv $(VENV) $(PYTHON)
-	@scripts/announce $(VENV) 150 $(PIP_INSTALL) --editable '.[embedded,kafka]'
+	@scripts/announce $(VENV) 150 $(PIP_INSTALL) --editable '.[server,embedded,hiredis,kafka,postgres]'
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed

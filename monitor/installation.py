@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from monitor.agent import attach
+from monitor.lib import extras
 from monitor.project import discovery
 
 if TYPE_CHECKING:
@@ -18,8 +19,11 @@ def install(app: Celery, *, run_checks: bool = False) -> Celery:
     task, a direct queue and a beacon thread (docs/workers.md). Nothing else in the application changes.
 
     With ``run_checks`` the application's own beat and workers run the checks, so that the monitor needs no beat and no
-    worker of its own. The disadvantage: workers that are stuck cannot report that they are stuck.
+    worker of its own. The disadvantage: workers that are stuck cannot report that they are stuck. The extra ``server``
+    must then be installed in the project's environment; without it, MissingExtra is raised.
     """
+    if run_checks:
+        extras.require("server", "monitor.install(app, run_checks=True)")
     discovery.add_application(app)
     attach.instrument(app)
     if run_checks:

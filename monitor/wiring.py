@@ -38,6 +38,7 @@ from monitor.config.layers import CELERY_ORIGIN
 from monitor.config.model import DEFAULT_ORIGIN
 from monitor.executor import ProcessExecutor
 from monitor.lib import logs
+from monitor.lib.extras import install_command, missing_driver
 from monitor.lib.redaction import scrub
 from monitor.lib.redis_pool import connection_pool
 from monitor.lib.redis_urls import is_redis
@@ -347,6 +348,7 @@ def _url_problems(loaded: Loaded) -> list[ConfigProblem]:
             connection_pool(config.redis_url.get_secret_value(), timeout_seconds=1.0)
     except ValueError as error:
         problems.append(ConfigProblem("redis_url", None, str(error), loaded.origin("redis_url")))
+    problems += _driver_problems(loaded)
     broker = config.broker_url.get_secret_value() if config.broker_url else None
     try:
         if broker is not None and not is_redis(broker):
@@ -355,6 +357,18 @@ def _url_problems(loaded: Loaded) -> list[ConfigProblem]:
         hint = f"Celery cannot use this broker URL: {scrub(str(error))}"
         problems.append(ConfigProblem("broker_url", None, hint, loaded.origin("broker_url")))
     return problems
+
+
+def _driver_problems(loaded: Loaded) -> list[ConfigProblem]:
+    """Return a problem if the driver for `database_url` is not installed. A Django project does not use this URL."""
+    url = loaded.config.database_url
+    if url is None or os.environ.get(discovery.VARIABLE) != "monitor.settings":
+        return []
+    extra = missing_driver(url.get_secret_value().partition(":")[0])
+    if extra is None:
+        return []
+    hint = f"its driver is not installed. Install it: {install_command(extra)}"
+    return [ConfigProblem("database_url", None, hint, loaded.origin("database_url"))]
 
 
 def _option_problems(check: CheckSpec, loaded: Loaded, optional: frozenset[str]) -> list[ConfigProblem]:

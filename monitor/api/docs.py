@@ -89,6 +89,10 @@ def _description(base: str) -> str:
 @lru_cache(maxsize=1)
 def _assets() -> Assets:
     """Return the page's files, which the first call reads."""
-    folder = resources.files("ninja") / "static" / "ninja"
-    bodies = {name: _START if name == "start.js" else (folder / name).read_bytes() for name in _TYPES}
+    swagger = resources.files("ninja") / "static" / "ninja"
+    bodies = {
+        "start.js": _START,
+        "favicon.svg": (resources.files("monitor") / "dashboard" / "static" / "icon.svg").read_bytes(),
+        **{name: (swagger / name).read_bytes() for name in ("swagger-ui-bundle.js", "swagger-ui.css")},
+    }
     return assets.pack({name: (body, _TYPES[name]) for name, body in bodies.items()})

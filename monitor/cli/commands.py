@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib
 import os
+from typing import Any
 
 import click
 from click_didyoumean import DYMGroup
+
+from monitor.lib import extras
 
 COMMANDS = {
     "up": ("monitor.cli.up", "Run everything on this machine: embedded Redis, worker, beat and web."),
@@ -30,7 +33,16 @@ COMMANDS = {
     "config": ("monitor.cli.config", "Show the effective configuration and the source of each value."),
 }
 
+NEEDS = {"sidecar": "kafka", "probe": None}
+"""Extras that commands need. All other commands need ``server``."""
+SUGGESTED = {"up": "embedded"}
+"""Extras that are named if the extra that a command needs is missing, when it is another one."""
+
 _ATTRIBUTES = {"open": "open_page"}
+
+
+class _MissingExtraError(click.ClickException):
+    exit_code = 2  # as for an invalid configuration: nothing was started
 
 
 class Commands(DYMGroup):  # type: ignore[misc]
@@ -45,7 +57,9 @@ class Commands(DYMGroup):  # type: ignore[misc]
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
-        _begin_import()
+        if (extra := NEEDS.get(cmd_name, "server")) is not None:
+            extras.require(extra, f"monitor {cmd_name}", suggested=SUGGESTED.get(cmd_name))
+            _begin_import()
         module, _ = COMMANDS[cmd_name]
         command = getattr(importlib.import_module(module), _ATTRIBUTES.get(cmd_name, cmd_name))
         assert isinstance(command, click.Command)  # noqa: S101  (narrows the type; a test covers every row of the table)
@@ -54,6 +68,13 @@ class Commands(DYMGroup):  # type: ignore[misc]
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command. If an extra is missing, print the command that installs it, and exit with 2."""
+        try:
+            return super().invoke(ctx)
+        except extras.MissingExtra as error:
+            raise _MissingExtraError(str(error)) from error
 
 
 def _begin_import() -> None:

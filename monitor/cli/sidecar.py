@@ -57,13 +57,10 @@ def sidecar(host: str | None, port: int | None, data_dir: Path | None, config: P
     if loaded.origin(f"checks.{probe_environment.CHECK}.prometheus_url") == probe_environment.OLDER_PROBE_LABEL:
         _log_defaults(settings)
     host, port = host or settings.sidecar.host, settings.sidecar.port if port is None else port
-    try:
-        if settings.redis_url is None:
-            _run_single_process(settings, host, port, data_dir or settings.data_dir)
-        else:
-            _run_roles(settings, host, port)
-    except ModuleNotFoundError as error:
-        raise click.ClickException(f"{error}; install it with: pip install 'celery-health-monitor[kafka]'") from error
+    if settings.redis_url is None:
+        _run_single_process(settings, host, port, data_dir or settings.data_dir)
+    else:
+        _run_roles(settings, host, port)
 
 
 def _log_defaults(settings: Config) -> None:

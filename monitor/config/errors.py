@@ -49,9 +49,6 @@ _HINTS = {
     "list_type": "should be a list",
     "path_type": "should be a path",
 }
-# pydantic adds an error of these types to a field whose default depends on an invalid field. The invalid field has an
-# error of its own, which is reported.
-_NOT_REPORTED_TYPES = {"default_factory_not_called"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +147,6 @@ def problems_from_validation(
     known = tuple(known_names)
     problems = []
     for detail in error.errors(include_url=False, include_context=False):
-        if detail["type"] in _NOT_REPORTED_TYPES:
-            continue
         path = [*filter(None, [prefix]), *(str(part) for part in detail["loc"])]
         origin = _origin(path, origins or {})
         if detail["type"] in _UNKNOWN_KEY_TYPES:

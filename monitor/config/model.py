@@ -6,13 +6,13 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from monitor.config.alerts import ChannelSpec, MaintenanceSpec
 from monitor.config.settings import CheckDefaults, FrozenModel, HysteresisSettings, Settings
-from monitor.config.units import HoldTime, Name, Names, Seconds
+from monitor.config.units import HoldTime, Name, Names, Seconds, default_from
 
 READY = "ready"
 """Name of the group that always exists."""
@@ -23,6 +23,14 @@ DEFAULT_HOLD_SECONDS = 300.0
 DEFAULT_ORIGIN = "default"
 
 _DEFAULTS = CheckDefaults()
+
+
+def _default_timeout(data: Mapping[str, Any]) -> float:
+    return default_timeout_seconds(data.get("interval_seconds", _DEFAULTS.interval_seconds), _DEFAULTS)
+
+
+def _default_validity(data: Mapping[str, Any]) -> float:
+    return float(data.get("interval_seconds", _DEFAULTS.interval_seconds) * _DEFAULTS.stale_after)
 
 
 class CheckSpec(HysteresisSettings):
@@ -44,15 +52,17 @@ class CheckSpec(HysteresisSettings):
         gt=0,
         description="time between two runs. A shorter interval finds failures sooner and causes more runs",
     )
-    timeout_seconds: Seconds = Field(
-        default_factory=lambda data: default_timeout_seconds(data["interval_seconds"], _DEFAULTS),
+    timeout_seconds: Annotated[Seconds, default_from(_default_timeout)] = Field(
+        default=None,
+        validate_default=True,
         alias="timeout",
         gt=0,
         description="time limit of a run, less than the interval. A run that takes longer is killed, and its result is "
         "`error` with the reason `timeout`",
     )
-    valid_seconds: Seconds = Field(
-        default_factory=lambda data: data["interval_seconds"] * _DEFAULTS.stale_after,
+    valid_seconds: Annotated[Seconds, default_from(_default_validity)] = Field(
+        default=None,
+        validate_default=True,
         alias="valid_for",
         gt=0,
         description="time for which a result is valid, at least the interval. If there is no new result by then, the "

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from monitor.agent.identity import NAME as PROJECT_NAME
-from monitor.config.units import Bytes, CommaSeparated, Seconds
+from monitor.config.units import Bytes, CommaSeparated, Seconds, default_from
 from monitor.config.urls import (
     celery_transport_options,
     celery_url,
@@ -296,6 +296,19 @@ class HistorySettings(FrozenModel):
     )
 
 
+def _default_broker(data: Mapping[str, Any]) -> SecretStr | None:
+    store: SecretStr | None = data.get("redis_url")
+    return celery_url(store) if store is not None and data.get("celery_app") is None else None
+
+
+def _default_transport_options(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the transport options of the store's URL if the broker is the store, otherwise an empty dict."""
+    store: SecretStr | None = data.get("redis_url")
+    if store is None or data.get("broker_url") != celery_url(store):
+        return {}
+    return celery_transport_options(store)
+
+
 class Settings(FrozenModel):
     """All settings except the tables of checks, groups, channels and maintenance."""
 
@@ -312,14 +325,16 @@ class Settings(FrozenModel):
         "the broker and the queues of the application, unless `broker_url` and `broker_queues` are set. If the "
         "application cannot be imported, no role starts",
     )
-    broker_url: BrokerUrl | None = Field(
-        default_factory=lambda data: _default_broker(data.get("redis_url"), data.get("celery_app")),
+    broker_url: Annotated[BrokerUrl | None, default_from(_default_broker)] = Field(
+        default=None,
+        validate_default=True,
         description="URL of the broker that the monitor watches and to which it sends its own tasks: any URL that "
         "Celery accepts, or any URL of a Redis that `redis_url` accepts. If neither `broker_url` nor `celery_app` is "
         "set, the broker is the Redis of the store",
     )
-    broker_transport_options: Mapping[str, Any] = Field(
-        default_factory=lambda data: _default_transport_options(data.get("redis_url"), data.get("broker_url")),
+    broker_transport_options: Annotated[Mapping[str, Any], default_from(_default_transport_options)] = Field(
+        default=None,
+        validate_default=True,
         repr=False,
         description="options of the broker's transport, as in Celery's setting `broker_transport_options`",
     )
@@ -424,12 +439,3 @@ class Settings(FrozenModel):
         "and the data of the embedded Redis of `monitor up`. If `data_dir` is not set, `monitor up` uses `.monitor` in "
         "the working directory",
     )
-
-
-def _default_broker(store: SecretStr | None, celery_app: str | None) -> SecretStr | None:
-    return celery_url(store) if store is not None and celery_app is None else None
-
-
-def _default_transport_options(store: SecretStr | None, broker: SecretStr | None) -> dict[str, Any]:
-    """Return the transport options of the store's URL if the broker is the store, otherwise an empty dict."""
-    return celery_transport_options(store) if store is not None and broker == celery_url(store) else {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Annotated, Any
@@ -17,6 +18,15 @@ _BYTES = {
 }  # fmt: skip
 _DURATION_HINT = "write a number of seconds or a duration such as '500ms', '10s', '5m', '1h'"
 _SIZE_HINT = "write a number of bytes or a size such as '500kB', '64MB', '1GB', '64MiB'"
+
+
+def default_from(compute: Callable[[Mapping[str, Any]], Any]) -> BeforeValidator:
+    """Return a validator that computes a field's default from the fields before it. The field's own default is None.
+
+    A field that is invalid is missing in the argument of ``compute``. A ``default_factory`` with an argument does the
+    same. It needs pydantic 2.10, which some projects do not have.
+    """
+    return BeforeValidator(lambda value, info: compute(info.data) if value is None else value)
 
 
 def seconds(value: Any) -> Any:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.template import Context, Engine, Template
 from django.urls import NoReverseMatch, get_script_prefix, get_urlconf, reverse
@@ -18,7 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 from monitor.api import mounts, targets
 from monitor.api.access import RefusalReason, cookie_name
 from monitor.api.assets import policy, serve
-from monitor.api.guard import is_authorised
+from monitor.api.guard import is_authorised, login_not_required
 from monitor.api.pages import CONFINED
 from monitor.api.responses import failure
 from monitor.api.service import service
@@ -35,7 +34,7 @@ _HEADERS = {
 }
 
 
-@login_not_required  # type: ignore[untyped-decorator]  # the view checks access itself
+@login_not_required  # the view checks access itself
 @require_safe  # type: ignore[untyped-decorator]
 def page(request: HttpRequest, **_of_the_mount: Any) -> HttpResponse:
     """Return the page for an authorised request, otherwise 401 and a page that explains how to get access."""
@@ -45,7 +44,7 @@ def page(request: HttpRequest, **_of_the_mount: Any) -> HttpResponse:
 
 
 @csrf_exempt  # type: ignore[untyped-decorator]  # the code proves access, so no CSRF token is needed
-@login_not_required  # type: ignore[untyped-decorator]
+@login_not_required
 @require_POST  # type: ignore[untyped-decorator]
 def session(request: HttpRequest) -> HttpResponse:
     """Open a session. The body of the request is the code of a link.
@@ -75,7 +74,7 @@ def page_in(site: Any) -> Callable[..., HttpResponse]:
     return site.admin_view(require_safe(partial(_page, site=site)))  # type: ignore[no-any-return]
 
 
-@login_not_required  # type: ignore[untyped-decorator]
+@login_not_required
 @require_safe  # type: ignore[untyped-decorator]
 def asset(request: HttpRequest, version: str, path: str, **_of_the_mount: Any) -> HttpResponse:
     """Return a file of the page; 404 if ``version`` is not the version of the current files."""

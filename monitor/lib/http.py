@@ -6,12 +6,13 @@ import socket
 import time
 import warnings
 from collections.abc import Mapping
+from http.client import HTTPException
 from typing import NamedTuple
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import HTTPError, InsecureRequestWarning, NewConnectionError
+from urllib3.exceptions import HTTPError, InsecureRequestWarning, NewConnectionError, ProtocolError
 from urllib3.exceptions import TimeoutError as HTTPTimeoutError
 from urllib3.util import Url, parse_url
 
@@ -103,15 +104,20 @@ def http_url(text: str) -> Url | None:
 def _read(response: urllib3.BaseHTTPResponse, deadline: float, max_bytes: int) -> bytes:
     """Return the body. Check the deadline after each chunk, because the timeout of a socket restarts with each byte."""
     body = bytearray()
+    # urllib3 1.26 has no read1. The response of the standard library inside of its response has it.
+    read1 = getattr(response, "read1", None) or response._fp.read1  # type: ignore[attr-defined]
     try:
         while len(body) < max_bytes:
-            chunk = response.read1(CHUNK_BYTES)
+            chunk = read1(CHUNK_BYTES)
             if not chunk:
                 response.release_conn()
                 return bytes(body)
             body += chunk
             if time.monotonic() > deadline:
                 raise TimeoutError("the body did not end in time")
+    except HTTPException as error:  # urllib3 1.26 does not see it
+        response.close()
+        raise ProtocolError(str(error)) from error
     except BaseException:
         response.close()
         raise

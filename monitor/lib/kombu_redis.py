@@ -7,6 +7,15 @@ from typing import Any
 import redis
 
 
+def is_redis(connection: Any) -> bool:
+    """Return whether the messages of a kombu connection are in Redis.
+
+    Kombu's module for Redis is not imported. Its import can fail where the broker is not Redis: if `packaging` is not
+    installed, or if kombu does not support the version of redis-py.
+    """
+    return bool(connection.transport.driver_type == "redis")
+
+
 def raw_client(channel: Any) -> Any:
     """Return a client that uses the channel's connection pool and adds no key prefix.
 

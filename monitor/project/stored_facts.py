@@ -17,8 +17,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from monitor import __version__
 from monitor.lib.own_files import belongs_to_another, replace
+from monitor.lib.version import installed_version
 from monitor.project import facts, sources
 from monitor.project.facts import ProjectFacts
 
@@ -42,7 +42,7 @@ class Origin:
     @property
     def digest(self) -> str:
         """Digest that differs for other origins, and for other versions of the monitor."""
-        text = f"{__version__}\n{self.application}\n{self.store}\n{facts.encode(self.settings)}"
+        text = f"{installed_version()}\n{self.application}\n{self.store}\n{facts.encode(self.settings)}"
         return hashlib.sha256(text.encode()).hexdigest()
 
 

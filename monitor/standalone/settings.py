@@ -6,6 +6,7 @@ nothing and connects to nothing.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,22 @@ def _database(config: Config) -> dict[str, Any]:
         name = str(data_dir / "monitor.sqlite3") if data_dir.is_dir() else ":memory:"
         return {"ENGINE": "django.db.backends.sqlite3", "NAME": name}
     try:
-        return dict(dj_database_url.parse(config.database_url.get_secret_value()))
+        database: dict[str, Any] = dict(dj_database_url.parse(config.database_url.get_secret_value()))
     except ValueError as error:  # not chained: its traceback may quote the URL
         raise ConfigError([ConfigProblem("database_url", None, str(error))]) from None
+    if database["ENGINE"].endswith(".mysql") and find_spec("MySQLdb") is None:
+        _use_pymysql()
+    return database
+
+
+def _use_pymysql() -> None:
+    """Install PyMySQL in place of mysqlclient, as its manual describes. It needs no compiler (decision 29)."""
+    try:
+        import pymysql  # noqa: PLC0415 - an extra of its own
+    except ModuleNotFoundError:
+        return  # the check reports the missing driver
+    pymysql.version_info = (2, 2, 1, "final", 0)  # the version of mysqlclient that Django requires
+    pymysql.install_as_MySQLdb()
 
 
 _config = _configuration()

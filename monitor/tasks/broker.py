@@ -13,11 +13,10 @@ import amqp
 import redis
 from celery import Celery
 from kombu.exceptions import KombuError
-from kombu.transport.redis import Channel as RedisChannel
 
 from monitor.agent import formats
 from monitor.agent.protocol import EXPIRES_SECONDS, HEARTBEAT
-from monitor.lib.kombu_redis import bindings_key, queue_keys, raw_client
+from monitor.lib.kombu_redis import bindings_key, is_redis, queue_keys, raw_client
 from monitor.lib.redaction import scrub
 from monitor.ports.workers import BrokerSnapshot, BrokerUnavailable, QueueDepth
 from monitor.tasks.broker_errors import is_missing_queue
@@ -49,7 +48,7 @@ class CeleryBroker:
         """Return the lengths of ``queues``, the heads of those in ``heads``, and the workers that the broker knows."""
         with self._failures(), self._app.producer_or_acquire() as producer:
             channel = producer.channel
-            if isinstance(channel, RedisChannel):
+            if is_redis(producer.connection):
                 snapshot, self._bound_count = _redis_snapshot(channel, list(queues), heads)
             else:
                 depths = {queue: _declare(producer.connection, queue) for queue in queues}
@@ -76,7 +75,7 @@ class CeleryBroker:
         """Delete queues. On AMQP, a queue that has a consumer is kept."""
         with self._failures(), self._app.producer_or_acquire() as producer:
             channel = producer.channel
-            if isinstance(channel, RedisChannel):
+            if is_redis(producer.connection):
                 # Kombu would delete only queues that it has declared itself.
                 keys = [key for queue in queues for key in queue_keys(channel, queue)]
                 raw_client(channel).delete(*keys)
@@ -92,7 +91,7 @@ class CeleryBroker:
         """
         with self._failures(), self._app.producer_or_acquire() as producer:
             channel = producer.channel
-            if not isinstance(channel, RedisChannel):
+            if not is_redis(producer.connection):
                 return {}
             client = raw_client(channel)
             return {queue: sum(_take_back(client, key) for key in queue_keys(channel, queue)) for queue in queues}
@@ -108,7 +107,7 @@ class CeleryBroker:
     def _has_worker_joined(self) -> bool:
         with self._app.producer_or_acquire() as producer:
             channel = producer.channel
-            if not isinstance(channel, RedisChannel):
+            if not is_redis(producer.connection):
                 return False
             return bool(raw_client(channel).scard(bindings_key(channel, CONTROL)) > self._bound_count)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 TESTS = Path(__file__).parents[1]
 PACKAGE = TESTS.parent / "monitor"
 PLACES = ("unit", "integration", "system")
-BESIDES_THE_PACKAGE = {"demo", "deployment", "docs", "faults", "package", "soak", "support"}
+BESIDES_THE_PACKAGE = {"demo", "deployment", "docs", "faults", "installation", "package", "soak", "support"}
 """Folders of tests for what is not in `monitor`: documents, manifests, tools, distribution, servers of the tests."""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import logging
 import threading
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from monitor.alerts.base import Attempt, Channel, Permanent, Temporary
 from monitor.alerts.registry import register
 from monitor.alerts.text import Text
+from monitor.lib.extras import install_command, missing
 from monitor.model.checks import Notice, NoticeKind
 
 _LOGGERS = ("apprise", "requests", "urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry")
@@ -23,7 +23,7 @@ _LOGGERS = ("apprise", "requests", "urllib3.connection", "urllib3.connectionpool
 def _validated_url(value: SecretStr) -> SecretStr:
     if "://" not in value.get_secret_value():
         raise ValueError("should be a URL of Apprise, such as slack://TOKEN_A/TOKEN_B/TOKEN_C")
-    if not _is_installed():
+    if missing("apprise"):
         return value  # `__post_init__` reports this
     with _captured_log():
         if _service(value) is None:
@@ -32,10 +32,6 @@ def _validated_url(value: SecretStr) -> SecretStr:
                 "(https://appriseit.com/services/)"
             )
     return value
-
-
-def _is_installed() -> bool:
-    return importlib.util.find_spec("apprise") is not None
 
 
 def _service(url: SecretStr) -> Any:
@@ -51,8 +47,8 @@ def _service(url: SecretStr) -> Any:
 @dataclass(frozen=True, kw_only=True)
 class Apprise(Channel):
     """Message to one of the [services of Apprise](https://appriseit.com/services/), such as Slack, Teams, Telegram,
-    PagerDuty or ntfy. Needs `pip install celery-health-monitor[alerts]`. Each service needs a channel of its own: then
-    a failed delivery to one service does not repeat the messages to the others.
+    PagerDuty or ntfy. Needs `pip install 'celery-health-monitor[apprise]'`. Each service needs a channel of its own:
+    then a failed delivery to one service does not repeat the messages to the others.
 
     Apprise does not report why a service refused a message, so the delivery is repeated after every failure. The
     delivery is given up only if Apprise cannot parse the URL. A URL that Apprise cannot parse is an error of the
@@ -69,8 +65,8 @@ class Apprise(Channel):
     example: ClassVar[Mapping[str, Any]] = {"url": "ntfys://TOKEN@ntfy.example.com/oncall"}
 
     def __post_init__(self) -> None:
-        if not _is_installed():
-            raise ValueError("Apprise is not installed: pip install celery-health-monitor[alerts]")
+        if missing("apprise"):
+            raise ValueError(f"Apprise is not installed: {install_command('apprise')}")
 
     def deliver(self, notice: Notice, text: Text, attempt: Attempt) -> None:  # noqa: ARG002
         """Send one message."""

@@ -11,11 +11,11 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     ConfigDict,
-    ModelWrapValidatorHandler,
     ValidationInfo,
     WithJsonSchema,
     model_validator,
 )
+from pydantic.functional_validators import ModelWrapValidatorHandler
 from pydantic_core import PydanticCustomError
 
 from monitor.api.schema.bodies import Described

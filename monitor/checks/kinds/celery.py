@@ -11,7 +11,6 @@ from typing import Annotated, Any, ClassVar
 import redis
 from kombu.connection import Connection
 from kombu.exceptions import KombuError
-from kombu.transport.redis import Transport as RedisTransport
 from pydantic import Field, SecretStr
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -23,7 +22,7 @@ from monitor.checks.redis_failures import SERVER_REASONS, failure
 from monitor.checks.registry import register
 from monitor.config.urls import celery_broker_url, celery_transport_options
 from monitor.lib.attempts import address_count, limit_timeout, share
-from monitor.lib.kombu_redis import queue_keys, raw_client
+from monitor.lib.kombu_redis import is_redis, queue_keys, raw_client
 from monitor.lib.redaction import scrub
 from monitor.model.checks import Outcome
 
@@ -86,7 +85,7 @@ class Celery(Kind):
         with self._connection(io_timeout(timeout_seconds)) as connection:
             # Connecting by `default_channel` respects max_retries. Other methods of kombu try again after 2 s.
             channel = connection.default_channel
-            if isinstance(connection.transport, RedisTransport):
+            if is_redis(connection):
                 return Observation(_count_on_redis(channel, self.queues))
             return Observation(_totals({name: _count_by_declaring(connection, name) for name in self.queues}))
 
@@ -159,7 +158,7 @@ class SingleAttemptConnection(Connection):
 
     def create_transport(self) -> Any:
         transport: Any = super().create_transport()  # type: ignore[no-untyped-call]
-        if isinstance(transport, RedisTransport):
+        if transport.driver_type == "redis":
             channel_class: Any = type("Channel", (_SingleAttemptChannel, transport.Channel), {})
             transport.Channel = channel_class
         return transport

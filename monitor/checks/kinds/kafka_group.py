@@ -26,6 +26,7 @@ from monitor.checks.registry import register
 from monitor.checks.user_code import DottedPath
 from monitor.config.headers import Headers
 from monitor.config.units import CommaSeparated, HoldTime, Seconds
+from monitor.lib.extras import install_command
 from monitor.model.checks import NO_PAST, Outcome, Past, Status
 from monitor.policy.consumer_groups.codec import GroupMemories, decode
 from monitor.policy.consumer_groups.limits import Limits
@@ -33,7 +34,6 @@ from monitor.policy.consumer_groups.outcomes import GroupRound, WatchedGroups, h
 from monitor.policy.consumer_groups.standstill import standing_partitions
 from monitor.policy.states import GroupHold
 
-INSTALL_HINT = "kafka-python is not installed: install celery-health-monitor[kafka]"
 PERMANENT_FAILURES = frozenset({"not_configured", "import", "bad_query"})
 """Reasons of failures that need a change of the configuration. No verdict is kept: it would hide them."""
 
@@ -275,7 +275,7 @@ class KafkaGroup(Kind):
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] != "kafka":
                 raise
-            raise CheckFailed("not_configured", INSTALL_HINT) from error
+            raise CheckFailed("not_configured", f"kafka-python is not installed: {install_command('kafka')}") from error
         snapshot = observe_cluster(
             self._connection(parse_api_version(self.api_version)),
             groups=self.consumer_groups,

@@ -91,7 +91,7 @@ def test_without_apprise_it_is_a_configuration_error() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "True log" in found.stdout
-    assert "pip install celery-health-monitor[alerts]" in found.stdout, found.stderr
+    assert "pip install 'celery-health-monitor[apprise]'" in found.stdout, found.stderr
 
 
 def test_it_is_imported_when_it_is_needed() -> None:

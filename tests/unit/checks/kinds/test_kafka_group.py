@@ -183,5 +183,5 @@ def test_without_kafka_python() -> None:
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert (
         done.stdout.splitlines()
-        == ["error not_configured kafka-python is not installed: install celery-health-monitor[kafka]"] * 2
+        == ["error not_configured kafka-python is not installed: pip install 'celery-health-monitor[kafka]'"] * 2
     ), done.stderr

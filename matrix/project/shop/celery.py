@@ -1,0 +1,13 @@
+"""Celery application of the project."""
+
+import os
+
+from celery import Celery
+
+import monitor
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")
+app = Celery("shop")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+monitor.install(app)
