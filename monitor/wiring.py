@@ -306,7 +306,7 @@ def _facts_with_application(reader: ProjectReader, loaded: Loaded, settings: Pro
         return reader.application(origin, config.import_limit_seconds, directory, refresh=use is Use.FRESH)
     except ConfigError as error:
         problems = [dataclasses.replace(each, origin=loaded.origin("celery_app")) for each in error.problems]
-        raise ConfigError(problems) from error
+        raise ConfigError(problems, loaded) from error  # with the rest, whose problems are reported too
 
 
 def _facts_in_store(config: Config, origin: Origin, use: Use) -> ProjectFacts | None:

@@ -106,12 +106,16 @@ class Samples(Sequence[Sample]):
     def holding(self, since: float, until: float) -> Samples:
         """Return the samples in [since, until), and before them the sample that holds at ``since`` if there is one."""
         first = bisect_left(self.at, micros(since))
-        begins = first < len(self.at) and self.at[first] == micros(
-            since
-        )  # the sample before it does not hold at `since`
-        if first and not begins and self.until[first - 1] > micros(since):
-            first -= 1
-        return self[first : bisect_left(self.at, micros(until))]
+        return self[self.first_holding(first, micros(since)) : bisect_left(self.at, micros(until))]
+
+    def first_holding(self, first: int, since: int) -> int:
+        """Return the place of the first sample that holds at ``since`` (microseconds) or later.
+
+        ``first`` is the place of the first sample in [since, ...). If it begins exactly at ``since``, the sample before
+        it does not hold any more.
+        """
+        is_replaced = first < len(self.at) and self.at[first] == since
+        return first - (first > 0 and not is_replaced and self.until[first - 1] > since)
 
 
 def micros(seconds: float) -> int:

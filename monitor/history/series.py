@@ -122,9 +122,9 @@ def curves_of_samples(samples: Samples, scale: TimeScale, names: Iterable[str] |
     times = samples.at.tolist()
     edges = [bisect_left(times, begin) for begin in begins]
     status: list[Status | None] = []
-    codes, until = samples.codes, samples.until
+    codes = samples.codes
     for begin, (first, last) in zip(begins, pairwise(edges), strict=False):
-        first_holding = first - (first > 0 and until[first - 1] > begin)
+        first_holding = samples.first_holding(first, begin)
         status.append(STATUSES[max(codes[first_holding:last])] if first_holding < last else None)
     chosen = samples.series if names is None else {n: samples.series[n] for n in names if n in samples.series}
     return Curves(scale, status, {name: _curve_of_column(name, column, edges) for name, column in chosen.items()})

@@ -97,11 +97,12 @@ def test_the_long_description_works_anywhere(metadata: email.message.Message) ->
         assert (ROOT / path).exists(), target
 
 
-def test_the_address_of_the_repository_is_written_once() -> None:
-    """In pyproject.toml, and in no other file of the package or its documentation."""
+def test_the_address_of_the_repository_is_written_in_two_files() -> None:
+    """In pyproject.toml and in the labels of the image. No other file of the package or its documentation has it."""
     address = REPOSITORY.removeprefix("https://")
-    files = [*ROOT.glob("*"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "monitor").rglob("*.py")]
-    assert [file.name for file in files if file.is_file() and address in file.read_text()] == ["pyproject.toml"]
+    paths = [*ROOT.glob("*"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "monitor").rglob("*.py")]
+    naming = {path.name for path in paths if path.is_file() and address in path.read_text(errors="replace")}
+    assert naming == {"pyproject.toml", "Dockerfile"}
 
 
 USER = """

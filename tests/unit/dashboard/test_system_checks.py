@@ -18,8 +18,7 @@ from django.test import override_settings
 from django.urls import URLPattern, URLResolver, include, path, re_path, register_converter
 from django.views.generic import TemplateView
 
-from tests.support.celery_nodes import ROOT
-
+ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.usefixtures("django_is_set_up")
 Patterns = list[URLPattern | URLResolver]
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from monitor.history import series
 from monitor.history.samples import BUCKET_SECONDS, DAY_SECONDS, HOUR_SECONDS, Sample, gather
 from monitor.history.series import MAX_POINTS, TimeScale
+from monitor.model.checks import Status
 from tests.support import brute
 from tests.support.builders.samples import MIDNIGHT, samples
 from tests.unit.history.test_uptime import kept
@@ -41,6 +42,13 @@ def test_curves_of_samples(past: list[Sample], since: int, step: float, points: 
             assert curve is not None
             assert (curve.low[place], curve.high[place]) == (min(values), max(values))
             assert curve.mean[place] == pytest.approx(sum(values) / len(values), rel=1e-9, abs=1e-9)
+
+
+def test_a_step_begins_exactly_with_a_sample() -> None:
+    """The sample before it, which is valid for longer, does not count in this step."""
+    past = [Sample(MIDNIGHT, Status.ERROR, MIDNIGHT + 900), Sample(MIDNIGHT + 60, Status.OK, MIDNIGHT + 900)]
+    at = TimeScale(MIDNIGHT, MIDNIGHT + 120, 60, raw=True)
+    assert series.curves_of_samples(gather(past), at).status == [Status.ERROR, Status.OK]
 
 
 @settings(max_examples=40, deadline=None)
