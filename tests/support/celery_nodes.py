@@ -113,8 +113,12 @@ class HostProcess(CeleryTestContainer):
         os.kill(self.pid, signal.SIGKILL)
         self.wait()
 
-    def wait(self, seconds: float = 30.0) -> int:
-        """Wait for its end, and return the exit status."""
+    def wait(self, seconds: float = 60.0) -> int:
+        """Wait for its end, and return the exit status.
+
+        Celery takes 30 s to stop a prefork worker that gets SIGTERM within milliseconds of its first tasks: its child
+        processes wait for a reader of their results that has stopped. It does so without the agent, too.
+        """
         try:
             return self._process.wait(seconds)
         except subprocess.TimeoutExpired:
