@@ -23,7 +23,7 @@ def test_entries_in_redbeat(start_redis: StartRedis) -> None:
     for name in NAMES[:3]:
         RedBeatSchedulerEntry(name, "monitor.tasks.dispatch", schedule(5.0), app=app).save()
         client.sadd(conf.statics_key, name)
-    (place,) = schedule_places((app,))
+    (place,) = schedule_places(app)
     assert isinstance(place, RedbeatPlace)
     assert place.find().count == 6
     assert place.remove().count == 6
@@ -35,4 +35,4 @@ def test_entries_in_redbeat(start_redis: StartRedis) -> None:
 
 def test_a_project_without_stored_schedule() -> None:
     """Celery's own scheduler keeps no entries of the monitor."""
-    assert schedule_places((Celery("shop", broker="memory://", set_as_current=False),)) == []
+    assert schedule_places(Celery("shop", broker="memory://", set_as_current=False)) == []
