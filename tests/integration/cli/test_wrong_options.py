@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import click
 import pytest
@@ -37,6 +38,13 @@ TEXTS = {
 }
 PASSED_ON = {"probe": ("arguments",)}
 """Arguments that another parser reads."""
+
+
+@pytest.fixture(autouse=True)
+def _same_environment() -> Iterator[None]:
+    """Commands set variables for the processes that they start. Each test runs them in its own process."""
+    with mock.patch.dict(os.environ):
+        yield
 
 
 def commands() -> Iterator[tuple[tuple[str, ...], click.Command]]:
