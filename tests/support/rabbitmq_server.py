@@ -87,6 +87,19 @@ class RabbitServer:
         """Set a user's permissions, as regular expressions of the names of resources."""
         self._manage("PUT", "permissions", "/", user, body={"configure": configure, "write": write, "read": read})
 
+    def add_virtual_host(self, name: str) -> None:
+        """Create a virtual host, in which `guest` may do everything."""
+        self._manage("PUT", "vhosts", name)
+        self._manage("PUT", "permissions", name, "guest", body={"configure": ".*", "write": ".*", "read": ".*"})
+
+    def objects(self, virtual_host: str) -> dict[str, list[tuple[str, ...]]]:
+        """Return the names of all queues and exchanges of a virtual host, and both ends of its bindings."""
+        names = {"queues": ("name",), "exchanges": ("name",), "bindings": ("source", "destination")}
+        return {
+            kind: sorted(tuple(item[key] for key in keys) for item in self._manage("GET", kind, virtual_host))
+            for kind, keys in names.items()
+        }
+
     def limit(self, user: str, limits: Mapping[str, int]) -> None:
         """Set limits of a user, such as ``max-channels``."""
         for name, value in limits.items():

@@ -228,22 +228,12 @@ def stop(roles: list[HostProcess], workers: list[HostProcess], client: redis.Red
     wait_for(lambda: not client.keys("monitor:role:*"), seconds=30, what="the record of the killed role expires")
 
 
-def broker_objects(server: RabbitServer, virtual_host: str) -> dict[str, list[str]]:
-    """All queues, exchanges and bindings of a virtual host."""
-    commands = {"list_queues": "name", "list_exchanges": "name", "list_bindings": "source_name destination_name"}
-    return {
-        command: sorted(server.control("-q", command, "-p", virtual_host, *columns.split()).splitlines())
-        for command, columns in commands.items()
-    }
-
-
 def test_nothing_is_left_in_rabbitmq(
     start_monitor: StartMonitor, start_agent_worker: StartAgentWorker, rabbitmq_server: RabbitServer
 ) -> None:
     """Queues, exchanges and bindings in the broker, and all keys of the store, which is a Redis of its own."""
     virtual_host = "uninstall"
-    rabbitmq_server.control("add_vhost", virtual_host)
-    rabbitmq_server.control("set_permissions", "-p", virtual_host, "guest", ".*", ".*", ".*")
+    rabbitmq_server.add_virtual_host(virtual_host)
     url = f"amqp://guest:guest@127.0.0.1:{rabbitmq_server.port}/{virtual_host}"
     monitor = start_monitor("[workers]\ninterval = '1s'\n", env={"MONITOR_BROKER_URL": url})
     env = {"MONITOR_REDIS_URL": monitor.redis.url}
@@ -252,7 +242,7 @@ def test_nothing_is_left_in_rabbitmq(
         plain = start_agent_worker(store, "-P", "solo", node="w@h", broker=url, env={**env, "TEST_INSTALL": "none"})
         wait_for(lambda: " ready." in plain.logs(), seconds=40, what=FailureText(plain, "a worker without the agent"))
         plain.kill("SIGTERM")
-        before = broker_objects(rabbitmq_server, virtual_host)
+        before = rabbitmq_server.objects(virtual_host)
         monitor.worker()
         monitor.beat()
         worker = start_agent_worker(store, "-P", "solo", node="w@h", broker=url, env=env)
@@ -261,7 +251,7 @@ def test_nothing_is_left_in_rabbitmq(
         worker.kill("SIGTERM")
         for role in monitor.roles:
             role.kill("SIGTERM")
-        assert broker_objects(rabbitmq_server, virtual_host) != before
+        assert rabbitmq_server.objects(virtual_host) != before
         listed = monitor.run("uninstall")
         assert listed.wait() == 0, listed.logs()
         for text in ("queues (monitor, monitor.dispatch, monitor.rounds)", "exchanges", "direct queues of workers"):
@@ -269,5 +259,5 @@ def test_nothing_is_left_in_rabbitmq(
         removed = monitor.run("uninstall", "--yes")
         assert removed.wait() == 0, removed.logs()
         print(listed.logs(), removed.logs())
-        assert broker_objects(rabbitmq_server, virtual_host) == before
+        assert rabbitmq_server.objects(virtual_host) == before
         assert client.keys() == []
