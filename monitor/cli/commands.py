@@ -37,6 +37,8 @@ NEEDS = {"sidecar": "kafka", "probe": None}
 """Extras that commands need. All other commands need ``server``."""
 SUGGESTED = {"up": "embedded"}
 """Extras that are named if the extra that a command needs is missing, when it is another one."""
+WITHOUT_PROJECT = frozenset({"sidecar", "probe"})
+"""Commands that never read the project's settings. The project of the consumer is not installed beside a sidecar."""
 
 _ATTRIBUTES = {"open": "open_page"}
 
@@ -59,6 +61,7 @@ class Commands(DYMGroup):  # type: ignore[misc]
             return None
         if (extra := NEEDS.get(cmd_name, "server")) is not None:
             extras.require(extra, f"monitor {cmd_name}", suggested=SUGGESTED.get(cmd_name))
+        if cmd_name not in WITHOUT_PROJECT:
             _begin_import()
         module, _ = COMMANDS[cmd_name]
         command = getattr(importlib.import_module(module), _ATTRIBUTES.get(cmd_name, cmd_name))
