@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from functools import lru_cache
-from importlib import metadata
 from typing import Any, Literal, NamedTuple
 
 from monitor import policy
@@ -14,6 +12,7 @@ from monitor.api.refresher import CachedSnapshot
 from monitor.api.roster import UNREADABLE, Group, RosterReader
 from monitor.config import CheckSpec
 from monitor.history.samples import RESPONSE_TIME
+from monitor.lib.version import UNKNOWN, installed_version
 from monitor.model.checks import Overall, State
 from monitor.policy.runtime_checks import CHILD, is_runtime_check, runtime_spec
 from monitor.ports.history import HistoryBounds
@@ -213,9 +212,6 @@ def _absent(current: State | None, kept: Mapping[str, Any]) -> list[str]:
     return ["since", "message", "detail", *data]
 
 
-@lru_cache(maxsize=1)
 def _version() -> str:
-    try:
-        return metadata.version("celery-health-monitor")
-    except metadata.PackageNotFoundError:
-        return ""
+    version = installed_version()
+    return "" if version == UNKNOWN else version
