@@ -74,10 +74,7 @@ def write(directory: str, node: str, sample: LivenessSample) -> None:
     The directory is created with mode 0700. If it belongs to another user, PermissionError is raised. The first call of
     a process also removes the files of workers that have ended.
     """
-    try:
-        os.mkdir(directory, 0o700)
-    except FileExistsError:
-        require_own(directory)
+    make_own(directory)
     pid = os.getpid()
     path = _path(directory, node)
     if (directory, pid) not in _cleaned:
@@ -110,9 +107,9 @@ def write_file(temporary: str, content: bytes, path: str | None) -> None:
             os.replace(temporary, path)
             return
     except OSError:
-        _unlink(temporary)
+        unlink(temporary)
         raise
-    _unlink(temporary)
+    unlink(temporary)
 
 
 def remove(directory: str, node: str) -> None:
@@ -159,6 +156,14 @@ def _is_foreign(path: str) -> bool:
     return not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid()
 
 
+def make_own(directory: str) -> None:
+    """Create a directory with mode 0700, unless it exists. Raises OSError if it belongs to another user."""
+    try:
+        os.mkdir(directory, 0o700)
+    except FileExistsError:
+        require_own(directory)
+
+
 def require_own(directory: str) -> None:
     """Raise OSError unless the directory belongs to this user.
 
@@ -190,10 +195,11 @@ def _sample_names(directory: str) -> list[str]:
 
 def _remove_ended(directory: str) -> None:
     for path in ended(directory):
-        _unlink(path)
+        unlink(path)
 
 
-def _unlink(path: str) -> None:
+def unlink(path: str) -> None:
+    """Remove a file, if that is possible."""
     try:
         os.unlink(path)
     except OSError:
@@ -203,16 +209,21 @@ def _unlink(path: str) -> None:
 def _read(path: str) -> tuple[str, int, int, float, LivenessSample] | None:
     """Return node, process id, start of the process, time of writing, and sample; None for an invalid file."""
     try:
-        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        try:
-            text = os.read(file, _MAX_BYTES).decode("utf-8", "surrogateescape")
-        finally:
-            os.close(file)
-        values = dict(line.split(" ", 1) for line in text.split("\n"))
+        values = read_values(path, _MAX_BYTES)
         sample = LivenessSample(**{name: _decoded(name, values[name]) for name in LivenessSample.__slots__})  # type: ignore[arg-type]
         return values["node"], int(values["pid"]), int(values["started"]), float(values["at"]), sample
     except (OSError, ValueError, KeyError):
         return None
+
+
+def read_values(path: str, max_bytes: int) -> dict[str, str]:
+    """Return the names and values in the lines of a file. Raises OSError, and ValueError for an invalid file."""
+    file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        text = os.read(file, max_bytes).decode("utf-8", "surrogateescape")
+    finally:
+        os.close(file)
+    return dict(line.split(" ", 1) for line in text.split("\n"))
 
 
 def _encoded(name: str, value: str | float | None) -> str:

@@ -9,6 +9,13 @@ import os
 from monitor.agent import beacon_file
 from monitor.agent.liveness import LivenessSample
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
 MEMORY = "/dev/shm"  # noqa: S108 - `beacon_file` tests that the directory below it belongs to this user
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
@@ -32,22 +39,31 @@ def write(node: str, sample: LivenessSample) -> None:
 def read(directory: str) -> list[beacon_file.LocalWorker]:
     """Return all workers with a sample in ``directory`` or its counterpart in memory, each with its newest sample.
 
-    If no sample is found and a directory cannot be read, the first OSError is raised: FileNotFoundError for a directory
-    that does not exist.
+    Raises OSError as `read_both`.
     """
-    workers: list[beacon_file.LocalWorker] = []
-    failure: OSError | None = None
-    for candidate in (directory, in_memory(directory)):
-        try:
-            workers += beacon_file.read(candidate)
-        except OSError as error:
-            failure = failure or error
-    if failure is not None and not workers:
-        raise failure
+    workers = read_both(directory, beacon_file.read)
     newest: dict[tuple[str, int], beacon_file.LocalWorker] = {}
     for worker in sorted(workers, key=lambda worker: -worker.age_seconds):
         newest[worker.node, worker.pid] = worker
     return sorted(newest.values(), key=lambda worker: worker.node)
+
+
+def read_both(directory: str, read_one: "Callable[[str], Iterable[T]]") -> "list[T]":
+    """Return what ``read_one`` finds in ``directory`` and in its counterpart in memory.
+
+    If nothing is found and a directory cannot be read, the first OSError is raised: FileNotFoundError for a directory
+    that does not exist.
+    """
+    found: list[T] = []
+    failure: OSError | None = None
+    for candidate in (directory, in_memory(directory)):
+        try:
+            found += list(read_one(candidate))
+        except OSError as error:
+            failure = failure or error
+    if failure is not None and not found:
+        raise failure
+    return found
 
 
 def why_not_writable(directory: str) -> str | None:

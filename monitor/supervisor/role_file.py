@@ -121,23 +121,13 @@ class RoleFile:
 def read(directory: str) -> list[LocalRole]:
     """Return the roles that run, from the files in ``directory`` and in its counterpart in memory.
 
-    If no role is found and a directory cannot be read, raise the first OSError: FileNotFoundError for a directory that
-    does not exist.
+    Raise OSError as `beacon_places.read_both`.
     """
     newest: dict[int, LocalRole] = {}
-    failure: OSError | None = None
-    for place in (directory, beacon_places.in_memory(directory)):
-        try:
-            found = list(_read_all(place))
-        except OSError as error:
-            failure = failure or error
-            continue
-        for role in found:
-            other = newest.get(role.pid)
-            if other is None or (role.age_seconds or 0.0) < (other.age_seconds or 0.0):
-                newest[role.pid] = role
-    if failure is not None and not newest:
-        raise failure
+    for role in beacon_places.read_both(directory, _read_all):
+        other = newest.get(role.pid)
+        if other is None or (role.age_seconds or 0.0) < (other.age_seconds or 0.0):
+            newest[role.pid] = role
     return sorted(newest.values(), key=lambda role: (role.role, role.pid))
 
 
@@ -153,27 +143,17 @@ def _is_running(values: "Mapping[str, str]") -> bool:
 
 
 def _write_into(directory: str, name: str, content: bytes) -> None:
-    try:
-        os.mkdir(directory, 0o700)
-    except FileExistsError:
-        beacon_file.require_own(directory)
+    beacon_file.make_own(directory)
     path = os.path.join(directory, name)
     if directory not in _cleaned:
         _cleaned.add(directory)
-        _remove_ended(directory)
+        for path_of_ended in ended(directory):
+            beacon_file.unlink(path_of_ended)
     beacon_file.write_file(f"{path}.new", content, path)
 
 
 _cleaned: set[str] = set()
 """Directories from which this process has removed the files of roles that have ended."""
-
-
-def _remove_ended(directory: str) -> None:
-    for path in ended(directory):
-        try:
-            os.unlink(path)
-        except OSError:
-            pass
 
 
 def _read_all(directory: str) -> "Iterator[LocalRole]":
@@ -196,12 +176,7 @@ def _age(text: str) -> float | None:
 def _values(path: str) -> dict[str, str] | None:
     """Return the values in a file; None for an invalid file."""
     try:
-        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        try:
-            text = os.read(file, _MAX_BYTES).decode("utf-8", "surrogateescape")
-        finally:
-            os.close(file)
-        values = dict(line.split(" ", 1) for line in text.split("\n"))
+        values = beacon_file.read_values(path, _MAX_BYTES)
         int(values["pid"]), int(values["started"]), _age(values["at"]), _age(values["turned"])
         return values if {"role", "url"} <= values.keys() else None
     except (OSError, ValueError, KeyError):
