@@ -362,7 +362,7 @@ def _url_problems(loaded: Loaded) -> list[ConfigProblem]:
 def _driver_problems(loaded: Loaded) -> list[ConfigProblem]:
     """Return a problem if the driver for `database_url` is not installed. A Django project does not use this URL."""
     url = loaded.config.database_url
-    if url is None or os.environ.get(discovery.VARIABLE) != "monitor.settings":
+    if url is None or discovery.has_django_project():
         return []
     extra = missing_driver(url.get_secret_value().partition(":")[0])
     if extra is None:

@@ -55,9 +55,14 @@ def load_with_store_or_exit(
     return config
 
 
-def read_or_exit(file: Path | None = None) -> Config:
-    """Return the settings without validating the options of checks, for a command that uses no store either."""
+def read_or_exit(file: Path | None = None, *, fallback_url: Fallback | None = None) -> Config:
+    """Return the settings without validating the options of checks, for a command that runs no checks.
+
+    ``fallback_url`` is as in `load_or_exit`.
+    """
     try:
+        if fallback_url is not None:
+            _set_fallback_url(file, fallback_url, Use.SETTINGS_ONLY)
         return wiring.load_unvalidated(file, use=Use.SETTINGS_ONLY).config
     except ConfigError as error:
         _exit(error, WRONG_CONFIGURATION)

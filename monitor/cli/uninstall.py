@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,10 +60,7 @@ def uninstall(*, yes: bool, force: bool, config: Path | None, data_dir: Path | N
 
 def _settings(file: Path | None, data_dir: Path | None) -> tuple[Config, Path]:
     """Return the configuration and the data directory. Exit if the configuration is invalid."""
-    settings = read_or_exit(file)
-    if settings.redis_url is None and (url := running_url(settings, data_dir)):
-        os.environ["MONITOR_REDIS_URL"] = url
-        settings = read_or_exit(file)
+    settings = read_or_exit(file, fallback_url=lambda config: running_url(config, data_dir))
     return settings, data_dir_of(settings, data_dir)
 
 

@@ -7,25 +7,28 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from monitor.agent import former_entries
 from monitor.lib.redaction import scrub
 from monitor.model.uninstall import Contents, StoredItems
 from monitor.ports.uninstall import PlaceUnavailable
+from monitor.project import discovery
 
 APPLICATION = "django_celery_beat"
 NAMESPACE = "CELERY"
+NAMES_KEPT = 5
 
 
-class DatabaseSchedulePlace:
-    """A :class:`monitor.ports.uninstall.Place`: the tables of django-celery-beat in the project's database."""
+class _SchedulePlace:
+    """A :class:`monitor.ports.uninstall.Place` with entries in a schedule."""
 
-    title = "database of the project, tables of django-celery-beat"
+    _unreadable: str
+    """Begin of the message if the schedule cannot be read."""
 
     def find(self) -> Contents:
-        """Return the entries, and the intervals that only these entries use."""
+        """Return the entries, and what only these entries use."""
         return self._guarded(removes=False)
 
     def remove(self) -> Contents:
@@ -34,45 +37,50 @@ class DatabaseSchedulePlace:
 
     def _guarded(self, *, removes: bool) -> Contents:
         try:
-            importlib.import_module("django").setup()
-            models: Any = importlib.import_module(f"{APPLICATION}.models")
-            tasks, intervals = former_entries.stored_rows(models.PeriodicTask)
-            if removes:
-                former_entries.remove_rows(models.PeriodicTask, models.PeriodicTasks)
-        except Exception as error:  # noqa: BLE001 - any database, and the settings of the project, may raise here
-            raise PlaceUnavailable(scrub(f"the schedule cannot be read: {type(error).__name__}: {error}")) from None
-        found = (("periodic tasks", tasks), ("intervals that nothing else uses", intervals))
-        return Contents(tuple(StoredItems(kind, len(names), tuple(names[:5])) for kind, names in found if names))
+            found = self._names(removes=removes)
+        except Exception as error:  # noqa: BLE001 - any database, and the project's configuration, may raise here
+            raise PlaceUnavailable(scrub(f"{self._unreadable}: {type(error).__name__}: {error}")) from None
+        return Contents(
+            tuple(StoredItems(kind, len(names), tuple(names[:NAMES_KEPT])) for kind, names in found.items() if names)
+        )
+
+    def _names(self, *, removes: bool) -> Mapping[str, Sequence[str]]:
+        """Return the names of the items by kind, and delete the items if ``removes``."""
+        raise NotImplementedError
 
 
-class RedbeatPlace:
+class DatabaseSchedulePlace(_SchedulePlace):
+    """A :class:`monitor.ports.uninstall.Place`: the tables of django-celery-beat in the project's database."""
+
+    title = "database of the project, tables of django-celery-beat"
+    _unreadable = "the schedule cannot be read"
+
+    def _names(self, *, removes: bool) -> Mapping[str, Sequence[str]]:
+        importlib.import_module("django").setup()
+        models: Any = importlib.import_module(f"{APPLICATION}.models")
+        tasks, intervals = former_entries.stored_rows(models.PeriodicTask)
+        if removes:
+            former_entries.remove_rows(models.PeriodicTask, models.PeriodicTasks)
+        return {"periodic tasks": tasks, "intervals that nothing else uses": intervals}
+
+
+class RedbeatPlace(_SchedulePlace):
     """A :class:`monitor.ports.uninstall.Place`: the keys of redbeat."""
 
     title = "schedule of redbeat"
+    _unreadable = "redbeat cannot be read"
 
     def __init__(self, app: Any) -> None:
         self._app = app
 
-    def find(self) -> Contents:
-        """Return the entries."""
-        return self._guarded(removes=False)
-
-    def remove(self) -> Contents:
-        """Delete them. Return what was deleted."""
-        return self._guarded(removes=True)
-
-    def _guarded(self, *, removes: bool) -> Contents:
-        try:
-            schedulers: Any = importlib.import_module("redbeat.schedulers")
-            conf, client = schedulers.ensure_conf(self._app), schedulers.get_redis(self._app)
-            names = [name for name in former_entries.NAMES if client.exists(f"{conf.key_prefix}{name}")]
-            statics = [name for name in former_entries.NAMES if client.sismember(conf.statics_key, name)]
-            if removes:
-                former_entries.remove_redbeat_keys(schedulers.RedBeatSchedulerEntry, self._app)
-        except Exception as error:  # noqa: BLE001 - redbeat reads a configuration of the project
-            raise PlaceUnavailable(scrub(f"redbeat cannot be read: {type(error).__name__}: {error}")) from None
-        found = (("entries", names), ("names of static entries", statics))
-        return Contents(tuple(StoredItems(kind, len(each), tuple(each)) for kind, each in found if each))
+    def _names(self, *, removes: bool) -> Mapping[str, Sequence[str]]:
+        schedulers: Any = importlib.import_module("redbeat.schedulers")
+        conf, client = schedulers.ensure_conf(self._app), schedulers.get_redis(self._app)
+        names = [name for name in former_entries.NAMES if client.exists(f"{conf.key_prefix}{name}")]
+        statics = [name for name in former_entries.NAMES if client.sismember(conf.statics_key, name)]
+        if removes:
+            former_entries.remove_redbeat_keys(schedulers.RedBeatSchedulerEntry, self._app)
+        return {"entries": names, "names of static entries": statics}
 
 
 def schedule_places(application: Any) -> list[DatabaseSchedulePlace | RedbeatPlace]:
@@ -96,9 +104,7 @@ def _uses_redbeat(app: Any) -> bool:
 
 
 def _project_settings() -> Any:
-    if os.environ.get("DJANGO_SETTINGS_MODULE") in (None, "", "monitor.settings"):
-        return None
-    return importlib.import_module("django.conf").settings
+    return importlib.import_module("django.conf").settings if discovery.has_django_project() else None
 
 
 def _application(settings: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from monitor.agent.identity import Identity
@@ -81,8 +81,9 @@ class StorePlace:
             raise PlaceUnavailable(f"the store does not answer: {error}") from None
 
     def _contents(self, *, removes: bool) -> Contents:
-        users = (*self._roles(), *self._agents())
-        foreign = {target: stored for target, stored in self._beacons().items() if self._is_foreign(stored)}
+        beacons = self._beacons()
+        users = (*self._roles(), *self._agents(beacons.values()))
+        foreign = {target: stored for target, stored in beacons.items() if self._is_foreign(stored)}
         shared = Keys.of(self._prefix) if foreign else ()
         by_kind: dict[str, list[str]] = defaultdict(list)
         kept: list[str] = []
@@ -104,9 +105,9 @@ class StorePlace:
         for role, host, pid in RedisRoles(self._connection, self._prefix).running():
             yield f"monitor {role} (host {host}, pid {pid})"
 
-    def _agents(self) -> Iterator[str]:
+    def _agents(self, beacons: Iterable[StoredBeacon]) -> Iterator[str]:
         now = self._connection.now()
-        for stored in self._beacons().values():
+        for stored in beacons:
             beacon = stored.beacon
             is_fresh = now - stored.at <= OVERDUE_INTERVALS * beacon.interval_seconds
             if is_fresh and not beacon.leaving and not self._is_foreign(stored):
@@ -154,7 +155,7 @@ class StrayAgentsPlace(StorePlace):
         names = [key for key in Keys.of(self._prefix) if self._connection.call("EXISTS", key)]
         if removes:
             self._delete(names)
-        return Contents((_items("keys: workers", names),), (), tuple(self._agents()))
+        return Contents((_items("keys: workers", names),), (), tuple(self._agents(beacons)))
 
     def _is_own(self, stored: StoredBeacon) -> bool:
         identity = identity_of(stored.beacon)
