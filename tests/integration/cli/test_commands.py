@@ -9,12 +9,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from rich.console import Console
 
-from monitor.cli.commands import COMMANDS
+from monitor.cli.commands import COMMANDS, cli
 from monitor.cli.tables import CheckRow, ExitCode, exit_code, print_checks
 from monitor.model.checks import Status
+from monitor.project.reader import project_reader
 from tests.support.process_tree import environment
 from tests.support.processes import free_port
 from tests.support.redis_server import RedisServer
@@ -199,3 +201,15 @@ def test_web_does_not_share_a_port(tmp_path: Path) -> None:
         done = monitor(tmp_path, "web", "--port", port, MONITOR_REDIS_URL="redis://127.0.0.1:1/0")
     assert done.returncode == 1
     assert f"port {port} on 127.0.0.1 is already in use" in done.stderr
+
+
+@pytest.mark.parametrize(("command", "begins"), [("status", True), ("sidecar", False)])
+def test_only_commands_of_the_project_begin_to_import_it(
+    monkeypatch: pytest.MonkeyPatch, command: str, begins: bool
+) -> None:
+    """The variable beside a sidecar is that of the consumer, whose project is not installed here."""
+    begun: list[str] = []
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "consumer.settings")
+    monkeypatch.setattr(project_reader, "begin", lambda: begun.append(command))
+    assert cli.get_command(click.Context(cli), command) is not None
+    assert bool(begun) is begins
